@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/errc.hpp"
+
+namespace greenroom {
+
+/// One line of the log before it is text: a stable name of what happened and its
+/// fields. Never a payload, never a token.
+struct log_record {
+  using value = std::variant<std::int64_t, double, bool, std::string>;
+
+  level loudness = level::info;
+  /// snake_case, stable: documented in app/README.md.
+  std::string message;
+  std::vector<std::pair<std::string, value>> fields;
+
+  log_record(level how, std::string_view what)
+    : loudness(how), message(what) {
+  }
+
+  log_record&& with(std::string_view key, std::string_view text) && {
+    fields.emplace_back(std::string{key}, value{std::string{text}});
+    return std::move(*this);
+  }
+
+  log_record&& with(std::string_view key, const char* text) && {
+    return std::move(*this).with(key, std::string_view{text});
+  }
+
+  log_record&& with(std::string_view key, bool flag) && {
+    fields.emplace_back(std::string{key}, value{flag});
+    return std::move(*this);
+  }
+
+  template <class Number>
+  requires(std::is_arithmetic_v<Number>)
+  log_record&& with(std::string_view key, Number n) && {
+    if constexpr (std::is_floating_point_v<Number>)
+      fields.emplace_back(std::string{key}, value{static_cast<double>(n)});
+    else
+      fields.emplace_back(std::string{key},
+                          value{static_cast<std::int64_t>(n)});
+    return std::move(*this);
+  }
+};
+
+/// Where log lines go. Any thread; never blocks: what finds no room is counted
+/// and said later.
+class log_port {
+public:
+  virtual ~log_port() = default;
+
+  virtual void write(log_record line) noexcept = 0;
+
+  /// Whether a line that loud would be written: spares the building of it.
+  virtual bool wants(level x) const noexcept = 0;
+};
+
+} // namespace greenroom
