@@ -29,7 +29,7 @@ forbid() {
   local hits
   if hits=$(grep -HnP -- "$pattern" "$@"); then
     echo "$reason:"
-    sed 's/^/  /' <<<"$hits"
+    printf '  %s\n' "${hits//$'\n'/$'\n'  }"
     failed=1
   fi
 }
@@ -38,6 +38,7 @@ include='^\s*#\s*include\s*'
 mapfile -t actors < <(sources actors)
 mapfile -t plain_files < <(sources actors | grep -P "^actors/($plain)\.[hc]pp$")
 mapfile -t net < <(sources net)
+mapfile -t net_but_beast < <(sources net | grep -vx 'net/beast\.hpp')
 mapfile -t net_headers < <(sources net | grep '\.hpp$')
 mapfile -t dialects < <(sources net/protocols net/auth)
 mapfile -t app < <(sources app)
@@ -48,25 +49,25 @@ mapfile -t headers < <(sources actors net app test | grep '\.hpp$')
 # -- arrows --------------------------------------------------------------------
 
 forbid 'actors/ knows no socket, no Boost and no app' \
-  "$include[<\"](boost|net|app|test|simdjson|openssl|liburing)\b" \
+  "${include}[<\"](boost|net|app|test|simdjson|openssl|liburing)\b" \
   "${actors[@]}"
 forbid 'a plain header includes only std, fmt and plain headers' \
-  "$include(<caf/|\"(?!actors/($plain)\.hpp\"))" "${plain_files[@]}"
-forbid 'net/ knows no actor: no CAF' "$include[<\"]caf/" "${net[@]}"
+  "${include}(<caf/|\"(?!actors/($plain)\.hpp\"))" "${plain_files[@]}"
+forbid 'net/ knows no actor: no CAF' "${include}[<\"]caf/" "${net[@]}"
 forbid 'net/ sees only the plain headers of actors/' \
-  "$include\"actors/(?!($plain)\.hpp\")" "${net[@]}"
-forbid 'net/ knows neither app/ nor test/' "$include\"(app|test)/" "${net[@]}"
+  "${include}\"actors/(?!($plain)\.hpp\")" "${net[@]}"
+forbid 'net/ knows neither app/ nor test/' "${include}\"(app|test)/" "${net[@]}"
 forbid 'Beast and Asio come through net/beast.hpp' \
-  "$include[<\"]boost/(asio|beast)\b" \
-  $(printf '%s\n' "${net[@]}" "${app[@]}" | grep -vx 'net/beast.hpp' || true)
+  "${include}[<\"]boost/(asio|beast)\b" \
+  "${net_but_beast[@]}" "${app[@]}"
 forbid 'Beast and Asio come through net/beast.hpp (tests: but test::stream)' \
-  "$include[<\"]boost/(asio|beast)(?!/_experimental/test/)\b" "${tests[@]}"
+  "${include}[<\"]boost/(asio|beast)(?!/_experimental/test/)\b" "${tests[@]}"
 forbid 'only .cpp files of net/ include net/beast.hpp' \
-  "$include\"net/beast\.hpp\"" "${net_headers[@]}" "${app[@]}"
+  "${include}\"net/beast\.hpp\"" "${net_headers[@]}" "${app[@]}"
 forbid 'a dialect or a token check touches no socket' \
-  "$include\"net/(?!(protocols|auth)/)" "${dialects[@]}"
-forbid 'app/ knows no test' "$include\"test/" "${app[@]}"
-forbid 'includes start at the root of the tree' "$include\"\.\.?/" "${ours[@]}"
+  "${include}\"net/(?!(protocols|auth)/)" "${dialects[@]}"
+forbid 'app/ knows no test' "${include}\"test/" "${app[@]}"
+forbid 'includes start at the root of the tree' "${include}\"\.\.?/" "${ours[@]}"
 
 for header in "${headers[@]}"; do
   if ! grep -q '^#pragma once' "$header"; then
