@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include <sys/types.h>
+
+namespace greenroom::test {
+
+/// What /proc tells of one process at one moment.
+struct proc_stat {
+  /// Resident bytes.
+  std::size_t rss = 0;
+  /// Resident bytes, shared pages counted by their share.
+  std::size_t pss = 0;
+  /// Resident bytes of nobody else: what the end of the process would free.
+  std::size_t private_bytes = 0;
+  std::size_t fds = 0;
+  std::size_t threads = 0;
+  /// CPU time so far, in ticks of 10 ms.
+  std::chrono::milliseconds user{0};
+  std::chrono::milliseconds system{0};
+
+  std::chrono::milliseconds cpu() const { return user + system; }
+};
+
+/// @throws std::runtime_error if there is no such process
+proc_stat read_proc_stat(pid_t pid);
+
+/// Open descriptors only, which is cheap.
+std::size_t count_fds(pid_t pid);
+
+} // namespace greenroom::test
