@@ -1,0 +1,152 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/actor_config.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/make_actor.hpp>
+
+#include "actors/event_loop.hpp"
+#include "actors/metrics.hpp"
+#include "actors/runtime/actor.hpp"
+#include "actors/runtime/lifecycle.hpp"
+
+namespace greenroom {
+
+struct unit_options {
+  /// Actors resumed between two polls of the sockets: accepts and pings stay
+  /// alive in a flood of mail. More batches better, fewer answers sooner.
+  std::size_t resumes_per_turn = 2048;
+  /// Messages one actor handles before others get their turn.
+  std::size_t messages_per_resume = 512;
+  /// Lifecycle events kept for the inspector; more are counted and lost.
+  std::size_t lifecycle_max = 8192;
+  /// Virtual time for tests; null: the steady clock.
+  const steady_time* clock = nullptr;
+};
+
+/// One thread with one event loop that runs two things in turn: the sockets that
+/// are ready, and the actors that have mail. A turn polls, runs the actors, then
+/// flushes every socket that got something once. See README.md.
+class unit final : public caf::execution_unit {
+public:
+  unit(caf::actor_system& sys, unit_id id, event_loop& loop, metrics& counts,
+       unit_options options = {});
+
+  ~unit() override;
+
+  unit(const unit&) = delete;
+  unit& operator=(const unit&) = delete;
+
+  unit_id id() const noexcept {
+    return id_;
+  }
+
+  event_loop& loop() const noexcept {
+    return loop_;
+  }
+
+  timer_wheel& timers() const noexcept {
+    return loop_.timers();
+  }
+
+  metrics& counts() const noexcept {
+    return counts_;
+  }
+
+  /// The clock of the turn. Its thread only.
+  steady_time now() const noexcept {
+    return loop_.timers().now();
+  }
+
+  /// One turn, without sleeping. @returns whether there is more to do at once
+  bool turn();
+
+  /// Turns and sleeps until `stop`. The calling thread becomes the unit's.
+  void run();
+
+  /// Any thread.
+  void stop() noexcept;
+
+  /// Puts an actor with mail into the ready queue. Any thread.
+  void schedule(actor& x) noexcept;
+
+  void exec_later(caf::resumable* x) override;
+
+  /// Whether the calling thread is this unit's.
+  bool is_current() const noexcept;
+
+  /// Makes the calling thread the unit's: for tests that step units by hand.
+  void enter() noexcept;
+
+  // -- inspection, its thread only ------------------------------------------------
+
+  void report(lifecycle_event what);
+
+  /// Who gets the reported events in batches, one per turn.
+  void report_to(std::function<void(lifecycle_batch)> receiver) {
+    reporter_ = std::move(receiver);
+  }
+
+  std::size_t live_actors() const noexcept {
+    return live_count_;
+  }
+
+  /// Visits every live actor of this unit.
+  template <class F>
+  void each_actor(F&& visit) const {
+    for (auto* x = live_; x != nullptr; x = x->next_live_)
+      visit(*x);
+  }
+
+  std::uint64_t turns() const noexcept {
+    return turns_;
+  }
+
+private:
+  friend class actor;
+
+  void adopt(actor& x) noexcept;
+  void disown(actor& x) noexcept;
+  std::size_t run_ready(std::size_t budget);
+  void take_remote() noexcept;
+  void push_ready(actor* x) noexcept;
+
+  unit_id id_;
+  event_loop& loop_;
+  metrics& counts_;
+  unit_options options_;
+  // Actors with mail: an intrusive queue of this thread, and a stack for others.
+  actor* ready_head_ = nullptr;
+  actor* ready_tail_ = nullptr;
+  std::atomic<actor*> remote_{nullptr};
+  actor* live_ = nullptr;
+  std::size_t live_count_ = 0;
+  std::uint64_t turns_ = 0;
+  std::int64_t resume_started_ = 0;
+  lifecycle_batch reported_;
+  std::uint64_t reports_lost_ = 0;
+  std::function<void(lifecycle_batch)> reporter_;
+  std::atomic<bool> stopping_{false};
+};
+
+template <class T, class... Ts>
+caf::actor spawn_on(unit& home, Ts&&... xs) {
+  auto& sys = home.system();
+  caf::actor_config cfg{&home};
+  auto ptr = caf::make_actor<T, caf::strong_actor_ptr>(
+    sys.next_actor_id(), sys.node(), &sys, cfg, home, std::forward<Ts>(xs)...);
+  auto* raw = static_cast<T*>(caf::actor_cast<caf::abstract_actor*>(ptr));
+  raw->register_at_system();
+  home.schedule(*raw); // its first resume calls `started`
+  return caf::actor_cast<caf::actor>(std::move(ptr));
+}
+
+} // namespace greenroom
