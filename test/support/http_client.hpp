@@ -58,8 +58,8 @@ struct http_options {
   std::chrono::milliseconds timeout = std::chrono::seconds{10};
 };
 
-/// One HTTP/1.1 connection. Requests may be malformed, split or pipelined, since
-/// what is sent and what is read are independent of each other.
+/// One HTTP/1.1 connection. Requests may be malformed, split or pipelined,
+/// since what is sent and what is read are independent of each other.
 class http_client {
 public:
   explicit http_client(http_options options);
@@ -67,8 +67,8 @@ public:
   /// Sends these very bytes.
   void send(std::string_view bytes);
 
-  /// Sends a well-formed request, with Host, and with Content-Length if there is
-  /// a body or the method implies one.
+  /// Sends a well-formed request, with Host, and with Content-Length if there
+  /// is a body or the method implies one.
   void send_request(std::string_view method, std::string_view target,
                     const header_list& headers = {},
                     std::string_view body = {});

@@ -61,6 +61,7 @@ struct child_plan {
   char** argv;
   char** env;
   const char* directory;
+  int in;
   int out;
   int err;
   const rlimit* files;
@@ -74,7 +75,7 @@ struct child_plan {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    auto ok = ::getppid() == parent
+    auto ok = ::getppid() == parent && ::dup2(in, STDIN_FILENO) >= 0
               && (out < 0 || ::dup2(out, STDOUT_FILENO) >= 0)
               && (err < 0 || ::dup2(err, STDERR_FILENO) >= 0)
               && (directory == nullptr || ::chdir(directory) == 0)
@@ -109,6 +110,7 @@ process::process(process_options options) {
   auto out = prepare(options.out, out_);
   auto err = prepare(options.err, err_);
   std::tie(stop_watch_, stop_) = make_pipe();
+  unique_fd nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
   auto [report, report_in] = make_pipe();
   auto env = merged(options.env);
   auto argv_pointers = pointers(options.argv);
@@ -123,6 +125,7 @@ process::process(process_options options) {
     .env = env_pointers.data(),
     .directory =
       options.directory.empty() ? nullptr : options.directory.c_str(),
+    .in = nothing.get(),
     .out = out.get(),
     .err = err.get(),
     .files = options.files_max ? &files : nullptr,

@@ -60,7 +60,8 @@ std::string to_string(const exit_status& status);
 
 /// A line that was waited for.
 struct output_line {
-  /// Its place among all lines of both streams; the next search may start there.
+  /// The place behind it among the lines of both streams: start of a search
+  /// for the next one.
   std::size_t next = 0;
   output from = output::out;
   std::string text = {};
@@ -68,8 +69,9 @@ struct output_line {
   std::vector<std::string> groups = {};
 };
 
-/// A child program. It is killed when the object goes, and by the kernel when
-/// the thread that started it ends before. Not movable, as threads read into it.
+/// A child program, its input empty. It is killed when the object goes, and by
+/// the kernel when the thread that started it ends before. Not movable, as
+/// threads read into it.
 class process {
 public:
   /// @throws std::system_error if the program cannot be started
@@ -84,8 +86,8 @@ public:
 
   /// Waits for a line that contains a match, on either stream.
   /// @param from the line to start with: 0, or `next` of an earlier one
-  /// @throws timeout_error, or std::runtime_error if the child ends before; both
-  /// quote the last lines
+  /// @throws timeout_error, or std::runtime_error if the child ends before;
+  /// both quote the last lines
   output_line wait_line(
     const std::string& pattern,
     std::chrono::milliseconds timeout = std::chrono::seconds{10},

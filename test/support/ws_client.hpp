@@ -72,9 +72,9 @@ struct ws_counts {
   std::uint64_t frames_out = 0;
 };
 
-/// A WebSocket client for tests: blocking, with a deadline on every wait, strict
-/// about what the server sends, able to send anything. It reads only within the
-/// receiving calls, and while a send has to wait.
+/// A WebSocket client for tests: blocking, with a deadline on every wait,
+/// strict about what the server sends, able to send anything. It reads only
+/// within the receiving calls, and while a send has to wait.
 ///
 /// Every failure is a std::runtime_error (timeout_error for a deadline) whose
 /// text says what was waited for and what was seen.
@@ -161,8 +161,8 @@ public:
   /// Ends our direction only (FIN).
   void shutdown_write();
 
-  /// From now on nothing is read, not even while a send waits; receiving is then
-  /// a mistake of the test (std::logic_error).
+  /// From now on nothing is read, not even while a send waits; receiving is
+  /// then a mistake of the test (std::logic_error).
   void stop_reading();
   void resume_reading();
 

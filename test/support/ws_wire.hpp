@@ -34,8 +34,8 @@ std::string to_string(opcode op);
 /// How the length field is written; only `shortest` is legal.
 enum class length_form { shortest, two_bytes, eight_bytes };
 
-/// One frame to build. The defaults give what a good client sends; every bit can
-/// be made wrong.
+/// One frame to build. The defaults give what a good client sends; every bit
+/// can be made wrong.
 struct frame_spec {
   /// Reserved opcodes by `static_cast`; 4 bits are written.
   opcode op = opcode::text;
@@ -88,8 +88,8 @@ struct close_words {
   std::string reason = {};
 };
 
-/// @throws std::runtime_error for a payload of one byte, a code that must not be
-/// sent, or a reason that is not UTF-8
+/// @throws std::runtime_error for a payload of one byte, a code that must not
+/// be sent, or a reason that is not UTF-8
 close_words parse_close(std::string_view payload);
 
 bool is_utf8(std::string_view text);
