@@ -12,12 +12,12 @@ set -euo pipefail
 release=$(. /etc/os-release && echo "${VERSION_ID:-}")
 if [[ $release == 12 ]]; then
   boost=(libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev)
-  runtime_suffix=(libboost-json1.81.0 libboost-url1.81.0 libfmt9 libsimdjson14
-    libssl3)
+  shared=(libcaf-core0.17 libboost-json1.81.0 libboost-url1.81.0 libfmt9
+    libsimdjson14 libssl3)
 else
   boost=(libboost-dev libboost-json-dev libboost-url-dev)
-  runtime_suffix=(libboost-json1.83.0 libboost-url1.83.0 libfmt10 libsimdjson25
-    libssl3t64)
+  shared=(libcaf-core0.17t64 libboost-json1.83.0 libboost-url1.83.0 libfmt10
+    libsimdjson25 libssl3t64)
 fi
 
 group() {
@@ -44,8 +44,7 @@ group() {
       echo clang-format dpkg-dev
       ;;
     runtime) # what the binary links
-      echo libcaf-core0.17 "${runtime_suffix[@]}" libjemalloc2 liburing2 \
-        zlib1g ca-certificates
+      echo "${shared[@]}" libjemalloc2 liburing2 zlib1g ca-certificates
       ;;
     *)
       echo "packages.sh: no group '$1'" >&2
