@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actors/errc.hpp"
+#include "actors/model.hpp"
+#include "actors/options.hpp"
+#include "net/options.hpp"
+
+namespace greenroom {
+
+/// A room that exists from the start.
+struct named_room {
+  std::string name;
+  room_options options;
+};
+
+/// Whether sends go through io_uring.
+enum class io_uring_use : std::uint8_t {
+  automatic, ///< where the kernel allows it
+  on,        ///< or do not start
+  off,
+};
+
+enum class log_format : std::uint8_t {
+  automatic, ///< text on a terminal, JSON lines elsewhere
+  json,
+  text,
+};
+
+struct log_options {
+  log_format format = log_format::automatic;
+  /// Quieter lines are not written.
+  level loudness = level::info;
+  /// Lines that wait for a slow reader of the log; those that find no room are
+  /// counted and told of in a `log_lost` line. Bigger bridges longer stalls and
+  /// costs memory while they last.
+  std::size_t lines_max = 8192;
+  std::size_t bytes_max = 4 * 1024 * 1024;
+};
+
+/// Everything a broker is started with.
+struct broker_options {
+  net::listener_options listener;
+  net::http_options http;
+  net::session_options session;
+  reader_options reader;
+  member_options member;
+  supervisor_options supervisor;
+  room_limits room;
+  inspector_options inspector;
+  log_options log;
+  /// What a room is that says nothing else: named ones and those on demand.
+  room_options room_defaults;
+  std::vector<named_room> rooms;
+  /// Units; 1 to 256. The flag's default is one per core.
+  std::size_t threads = 1;
+  io_uring_use io_uring = io_uring_use::automatic;
+  /// From the first signal until what has not ended is cut off.
+  std::chrono::milliseconds drain_timeout{10'000};
+};
+
+} // namespace greenroom
