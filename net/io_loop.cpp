@@ -1,0 +1,283 @@
+#include "net/io_loop.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+#include <limits>
+#include <system_error>
+
+namespace greenroom::net {
+
+namespace {
+
+int checked(int result, const char* what) {
+  if (result < 0)
+    throw std::system_error(errno, std::generic_category(), what);
+  return result;
+}
+
+} // namespace
+
+io_loop::io_loop(log_port* log, io_loop_options options)
+  : log_(log), options_(options), timers_(options.start),
+    scratch_(std::make_unique_for_overwrite<char[]>(scratch_bytes)) {
+  epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  try {
+    wake_fd_ = checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    // Edge-triggered: each write is an event, so the counter is never read.
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.ptr = nullptr;
+    checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_fd_, &event), "epoll_ctl");
+  } catch (...) {
+    if (wake_fd_ >= 0)
+      ::close(wake_fd_);
+    ::close(epoll_);
+    throw;
+  }
+}
+
+io_loop::~io_loop() {
+  // Ending one connection may defer work or end another one.
+  for (;;) {
+    if (auto* x = watchers_) {
+      x->abandoned();
+      if (watchers_ == x) // it kept its descriptor open
+        forget(-1, *x);
+    } else if (auto* task = deferred_head_) {
+      deferred_head_ = task->next_;
+      if (deferred_head_ == nullptr)
+        deferred_tail_ = nullptr;
+      task->drop();
+    } else if (auto* posted = posted_.exchange(nullptr)) {
+      while (posted != nullptr)
+        std::exchange(posted, posted->next_)->drop();
+    } else {
+      break;
+    }
+  }
+  while (unsent_.marked())
+    unsent_.next_->unmark();
+  ::close(wake_fd_);
+  ::close(epoll_);
+}
+
+// -- turns ----------------------------------------------------------------------
+
+std::size_t io_loop::poll() {
+  // Whatever a wake was for is looked at in the turn that begins here.
+  if (state_.load(std::memory_order_relaxed) != awake)
+    state_.exchange(awake);
+  if (told_ == fetched_)
+    fetch(0);
+  auto n = dispatch();
+  n += run_posted();
+  n += run_deferred();
+  return n;
+}
+
+bool io_loop::flush() {
+  for (std::size_t n = 0; unsent_.marked(); ++n) {
+    if (n == options_.sends_per_flush)
+      return true;
+    auto& x = *unsent_.next_;
+    x.unmark();
+    try {
+      x.send();
+    } catch (...) {
+      report("send");
+    }
+  }
+  return false;
+}
+
+void io_loop::wait(steady_time until) {
+  if (told_ != fetched_ || deferred_head_ != nullptr || unsent_.marked())
+    return;
+  int timeout = -1;
+  if (until != steady_time::max()) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      until - std::chrono::steady_clock::now());
+    if (left.count() <= 0)
+      return;
+    constexpr auto longest = std::numeric_limits<int>::max();
+    timeout = left.count() < longest ? static_cast<int>(left.count()) : longest;
+  }
+  // Whoever posts or wakes exchanges the state behind its work: either the work
+  // was there before we fell asleep, then this fails, or it sees us asleep and
+  // writes to the eventfd.
+  auto expected = awake;
+  if (state_.compare_exchange_strong(expected, asleep))
+    fetch(timeout);
+  state_.exchange(awake);
+}
+
+void io_loop::wake() noexcept {
+  if (state_.exchange(woken) != asleep)
+    return;
+  std::uint64_t one = 1;
+  [[maybe_unused]] auto n = ::write(wake_fd_, &one, sizeof(one));
+}
+
+void io_loop::fetch(int timeout_ms) noexcept {
+  auto n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()),
+                      timeout_ms);
+  told_ = 0;
+  fetched_ = n > 0 ? static_cast<std::size_t>(n) : 0; // else: a signal
+}
+
+std::size_t io_loop::dispatch() {
+  std::size_t n = 0;
+  while (told_ != fetched_) {
+    auto& event = events_[told_++];
+    auto* x = static_cast<fd_watcher*>(event.data.ptr);
+    if (x == nullptr)
+      continue;
+    ++n;
+    try {
+      x->ready(event.events);
+    } catch (...) {
+      report("ready");
+      // It may be gone already: only who is still watched is abandoned.
+      for (auto* y = watchers_; y != nullptr; y = y->next_)
+        if (y == x) {
+          x->abandoned();
+          break;
+        }
+    }
+  }
+  return n;
+}
+
+// -- descriptors ----------------------------------------------------------------
+
+void io_loop::watch(int fd, fd_watcher& x, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &x;
+  checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+  x.prev_ = nullptr;
+  x.next_ = watchers_;
+  if (watchers_ != nullptr)
+    watchers_->prev_ = &x;
+  watchers_ = &x;
+  ++watched_;
+}
+
+void io_loop::forget(int fd, fd_watcher& x) noexcept {
+  if (fd >= 0)
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  forget_events(x);
+  if (x.prev_ != nullptr)
+    x.prev_->next_ = x.next_;
+  else if (watchers_ == &x)
+    watchers_ = x.next_;
+  else
+    return; // was not watched
+  if (x.next_ != nullptr)
+    x.next_->prev_ = x.prev_;
+  x.prev_ = x.next_ = nullptr;
+  --watched_;
+}
+
+void io_loop::close(int fd, fd_watcher& x) noexcept {
+  forget(-1, x);
+  ::close(fd); // ends the registration, too
+}
+
+void io_loop::forget_events(const fd_watcher& x) noexcept {
+  for (auto i = told_; i != fetched_; ++i)
+    if (events_[i].data.ptr == &x)
+      events_[i].data.ptr = nullptr;
+}
+
+void io_loop::link_before(sender& x, sender& where) noexcept {
+  x.prev_ = where.prev_;
+  x.next_ = &where;
+  where.prev_->next_ = &x;
+  where.prev_ = &x;
+}
+
+// -- work -----------------------------------------------------------------------
+
+void io_loop::defer(loop_task& x) noexcept {
+  x.next_ = nullptr;
+  if (deferred_tail_ == nullptr)
+    deferred_head_ = &x;
+  else
+    deferred_tail_->next_ = &x;
+  deferred_tail_ = &x;
+}
+
+void io_loop::push(loop_task& x) noexcept {
+  auto* head = posted_.load(std::memory_order_relaxed);
+  do {
+    x.next_ = head;
+  } while (!posted_.compare_exchange_weak(head, &x, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
+  // Whoever found work in front of its own relies on that one's wake.
+  if (head == nullptr)
+    wake();
+}
+
+std::size_t io_loop::run_posted() {
+  if (posted_.load(std::memory_order_relaxed) == nullptr)
+    return 0;
+  auto* x = posted_.exchange(nullptr, std::memory_order_acquire);
+  loop_task* oldest = nullptr;
+  while (x != nullptr) {
+    auto* older = x->next_;
+    x->next_ = oldest;
+    oldest = x;
+    x = older;
+  }
+  std::size_t n = 0;
+  while (oldest != nullptr) {
+    run(*std::exchange(oldest, oldest->next_));
+    ++n;
+  }
+  return n;
+}
+
+std::size_t io_loop::run_deferred() {
+  std::size_t n = 0;
+  while (deferred_head_ != nullptr && n < options_.tasks_per_poll) {
+    auto* x = deferred_head_;
+    deferred_head_ = x->next_;
+    if (deferred_head_ == nullptr)
+      deferred_tail_ = nullptr;
+    run(*x);
+    ++n;
+  }
+  return n;
+}
+
+void io_loop::run(loop_task& x) noexcept {
+  try {
+    x.run();
+  } catch (...) {
+    report("task");
+  }
+}
+
+void io_loop::report(const char* where) const noexcept {
+  if (log_ == nullptr)
+    return;
+  try {
+    auto line = log_record{level::error, "handler_failed"}.with("where", where);
+    try {
+      throw;
+    } catch (const std::exception& x) {
+      line = std::move(line).with("what", x.what());
+    } catch (...) {
+      line = std::move(line).with("what", "not an exception");
+    }
+    log_->write(std::move(line));
+  } catch (...) {
+    // Out of memory for a line about it: there is nothing left to say.
+  }
+}
+
+} // namespace greenroom::net
