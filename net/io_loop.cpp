@@ -20,8 +20,8 @@ int checked(int result, const char* what) {
 
 } // namespace
 
-io_loop::io_loop(log_port* log, io_loop_options options)
-  : log_(log), options_(options), timers_(options.start),
+io_loop::io_loop(metrics& counts, log_port* log, io_loop_options options)
+  : counts_(counts), log_(log), options_(options), timers_(options.start),
     scratch_(std::make_unique_for_overwrite<char[]>(scratch_bytes)) {
   epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   try {
@@ -60,6 +60,7 @@ io_loop::~io_loop() {
   }
   while (unsent_.marked())
     unsent_.next_->unmark();
+  tell_tally();
   ::close(wake_fd_);
   ::close(epoll_);
 }
@@ -75,13 +76,16 @@ std::size_t io_loop::poll() {
   auto n = dispatch();
   n += run_posted();
   n += run_deferred();
+  tell_tally();
   return n;
 }
 
 bool io_loop::flush() {
-  for (std::size_t n = 0; unsent_.marked(); ++n) {
-    if (n == options_.sends_per_flush)
-      return true;
+  if (!unsent_.marked())
+    return false;
+  for (std::size_t n = 0; n < options_.sends_per_flush; ++n) {
+    if (!unsent_.marked())
+      break;
     auto& x = *unsent_.next_;
     x.unmark();
     try {
@@ -90,7 +94,21 @@ bool io_loop::flush() {
       report("send");
     }
   }
-  return false;
+  tell_tally();
+  return unsent_.marked();
+}
+
+void io_loop::tell_tally() noexcept {
+  auto x = std::exchange(tally_, {});
+  if (x.bytes_in != 0) {
+    counts_.bytes_in.add(x.bytes_in);
+    counts_.messages_in.add(x.messages_in);
+  }
+  if (x.sends != 0) {
+    counts_.sends.add(x.sends);
+    counts_.bytes_out.add(x.bytes_out);
+    counts_.frames_out.add(x.frames_out);
+  }
 }
 
 void io_loop::wait(steady_time until) {

@@ -102,6 +102,16 @@ private:
   loop_task* next_ = nullptr;
 };
 
+/// What a loop's sockets moved since it told the process: the shared counters are
+/// touched once a turn, not once a message.
+struct traffic {
+  std::int64_t messages_in = 0;
+  std::int64_t bytes_in = 0;
+  std::int64_t frames_out = 0;
+  std::int64_t bytes_out = 0;
+  std::int64_t sends = 0;
+};
+
 struct io_loop_options {
   /// `send` calls of one flush: a huge room must not keep its unit from
   /// accepting and answering. What is left goes out in the next turn.
@@ -123,7 +133,8 @@ public:
 
   /// @param log gets exceptions of handlers; may be null
   /// @throws std::system_error when the process is out of descriptors
-  explicit io_loop(log_port* log = nullptr, io_loop_options options = {});
+  explicit io_loop(metrics& counts, log_port* log = nullptr,
+                   io_loop_options options = {});
 
   /// Abandons what is still watched and drops work that has not run.
   ~io_loop() override;
@@ -186,6 +197,11 @@ public:
     push(*new function_task<std::decay_t<F>>(std::forward<F>(f)));
   }
 
+  // -- around handlers ----------------------------------------------------------
+
+  /// Where sockets count; told to `metrics` at the end of each poll and flush.
+  traffic& tally() noexcept { return tally_; }
+
   /// Logs an exception that a handler let go. Call inside a `catch`.
   void report(const char* where) const noexcept;
 
@@ -226,7 +242,9 @@ private:
   std::size_t run_deferred();
   void run(loop_task& x) noexcept;
   void forget_events(const fd_watcher& x) noexcept;
+  void tell_tally() noexcept;
 
+  metrics& counts_;
   log_port* log_;
   io_loop_options options_;
   timer_wheel timers_;
@@ -242,6 +260,7 @@ private:
   loop_task* deferred_head_ = nullptr;
   loop_task* deferred_tail_ = nullptr;
   std::unique_ptr<char[]> scratch_;
+  traffic tally_;
   // What other threads touch, on a cache line of its own.
   enum state : std::uint8_t { awake, asleep, woken };
   alignas(64) std::atomic<state> state_{awake};
