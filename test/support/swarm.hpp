@@ -1,0 +1,257 @@
+#pragma once
+
+#include "test/support/tcp.hpp"
+#include "test/support/ws_wire.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace greenroom::test {
+
+struct swarm_options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  /// Addresses to connect from, dealt in turn; empty: any. One address has room
+  /// for some 28 000 connections.
+  std::vector<std::string> local_addresses = {};
+  /// Connections that are being opened at the same time. More of them finish
+  /// sooner until the listener's backlog overflows.
+  std::size_t handshakes_max = 64;
+  /// SO_RCVBUF in bytes; 0 leaves the kernel's choice.
+  int receive_buffer = 0;
+  /// Further fields of every handshake.
+  header_list headers = {};
+  std::string subprotocol = {};
+  /// For waits that name no other.
+  std::chrono::milliseconds timeout = std::chrono::seconds{30};
+};
+
+enum class client_state {
+  /// Its turn to connect has not come.
+  waiting,
+  connecting,
+  handshaking,
+  open,
+  /// The connection ended, whoever began.
+  closed,
+  /// The handshake was refused or failed.
+  refused,
+};
+
+/// Many WebSocket clients in one thread, over epoll. Nothing happens but in
+/// `step` and what calls it. All calls from one thread; see `swarm_thread`.
+class swarm {
+public:
+  using index = std::size_t;
+
+  /// Gets each data message, put together. It may call the swarm.
+  using message_handler =
+    std::function<void(index, opcode, std::string_view payload)>;
+
+  /// Raises the soft limit of open files to the hard one.
+  explicit swarm(swarm_options options, message_handler handler = {});
+
+  ~swarm();
+
+  swarm(const swarm&) = delete;
+  swarm& operator=(const swarm&) = delete;
+
+  // -- clients --
+
+  /// Adds a client, which connects as soon as its turn comes.
+  index add(std::string path);
+
+  /// Adds clients for the same path. @returns the first
+  index add(std::string path, std::size_t count);
+
+  /// Sends a message with the next step, joined with what else waits.
+  void send(index client, opcode op, std::string_view payload);
+
+  /// Sends any bytes with the next step.
+  void send_raw(index client, std::string_view bytes);
+
+  /// Sends a close frame with the next step. The server's answer ends it.
+  void close(index client, std::uint16_t code = 1000,
+             std::string_view reason = {});
+
+  /// Ends a connection with RST, at once.
+  void reset(index client);
+
+  /// Reads no more from this client's socket, so that it fills up.
+  void stop_reading(index client);
+  void resume_reading(index client);
+
+  // -- running --
+
+  /// Sends what waits, then handles what is ready, waiting for at most `span`.
+  void step(std::chrono::milliseconds span);
+
+  /// Steps until the condition holds, which is asked after each step.
+  /// @throws timeout_error that describes the swarm
+  void run_until(const std::function<bool()>& done,
+                 std::optional<std::chrono::milliseconds> timeout = {});
+
+  /// Steps until every client added so far is open.
+  /// @throws std::runtime_error if one is refused
+  void open_all(std::optional<std::chrono::milliseconds> timeout = {});
+
+  /// Steps until everything that waits to be sent is with the kernel.
+  void flush(std::optional<std::chrono::milliseconds> timeout = {});
+
+  /// Ends a `step` that waits; the only call for other threads.
+  void wake();
+
+  // -- looking --
+
+  std::size_t size() const { return clients_.size(); }
+
+  /// How many clients are in this state.
+  std::size_t count(client_state state) const {
+    return by_state_[static_cast<std::size_t>(state)];
+  }
+
+  client_state state(index client) const { return clients_.at(client).state; }
+
+  /// How the server ended it: its close frame, or 1006 without one; nothing
+  /// while it has not, and after our own `reset`.
+  const std::optional<close_words>& words(index client) const {
+    return clients_.at(client).words;
+  }
+
+  /// The HTTP status of a client that was refused, 0 if there was none.
+  int refusal(index client) const { return clients_.at(client).refusal; }
+
+  /// How many clients the server ended with this code.
+  std::size_t count_code(std::uint16_t code) const;
+
+  std::uint64_t messages(index client) const {
+    return clients_.at(client).messages;
+  }
+
+  std::uint64_t messages() const { return messages_; }
+
+  /// Bytes that wait in us because the kernel takes no more.
+  std::size_t unsent(index client) const {
+    return clients_.at(client).out.size();
+  }
+
+  /// Violations of the protocol by the server, failed connects, and what a
+  /// handler has thrown (runtime_error); at most 20. Such a client is reset.
+  const std::vector<std::string>& faults() const { return faults_; }
+
+  std::string describe() const;
+
+private:
+  struct record {
+    unique_fd fd;
+    client_state state = client_state::waiting;
+    bool reading = true;
+    bool dirty = false;
+    bool close_sent = false;
+    bool fragmented = false;
+    opcode fragment_op = opcode::text;
+    std::uint32_t events = 0;
+    int refusal = 0;
+    std::uint64_t messages = 0;
+    std::string path;
+    std::string request;
+    std::string in;
+    std::string out;
+    std::string fragments;
+    std::optional<close_words> words;
+  };
+
+  void open_more();
+  void start(index id);
+  void on_ready(index id, std::uint32_t events);
+  void on_connected(index id);
+  void on_readable(index id);
+  /// @returns how many bytes it has used
+  std::size_t parse_handshake(index id, std::string_view bytes);
+  std::size_t parse_frames(index id, std::string_view bytes);
+  void on_frame(index id, const frame_header& header, std::string_view payload);
+  void on_data(index id, const frame_header& header, std::string_view payload);
+  void on_close(index id, std::string_view payload);
+  void write(index id);
+  void watch(index id);
+  void mark_dirty(index id);
+  void enter(record& who, client_state state);
+  /// Gives the descriptor back.
+  void end(index id, client_state state);
+  void blame(index id, std::string_view what);
+
+  swarm_options options_;
+  message_handler handler_;
+  unique_fd epoll_;
+  unique_fd wake_;
+  std::string chunk_;
+  /// A deque, as handlers may add clients.
+  std::deque<record> clients_;
+  std::array<std::size_t, 6> by_state_ = {};
+  std::size_t next_to_open_ = 0;
+  std::vector<index> dirty_;
+  std::vector<std::string> faults_;
+  std::uint64_t messages_ = 0;
+};
+
+/// A swarm that runs in a thread of its own, while the test does other things.
+/// Its message handler runs in that thread; what it throws comes out of
+/// `run_until`.
+class swarm_thread {
+public:
+  explicit swarm_thread(swarm_options options,
+                        swarm::message_handler handler = {});
+
+  ~swarm_thread();
+
+  /// Runs `what(swarm&)` in the thread, waits for it, and returns its result.
+  template <class F>
+  auto call(F what) {
+    using result = std::invoke_result_t<F&, swarm&>;
+    auto task =
+      std::make_shared<std::packaged_task<result(swarm&)>>(std::move(what));
+    auto future = task->get_future();
+    post([task](swarm& target) { (*task)(target); });
+    return future.get();
+  }
+
+  /// Waits until the condition holds, which is asked in the thread.
+  /// @throws timeout_error that describes the swarm
+  void run_until(std::function<bool(swarm&)> done,
+                 std::optional<std::chrono::milliseconds> timeout = {});
+
+private:
+  using job = std::function<void(swarm&)>;
+
+  void post(job what);
+  void run();
+  void turn();
+
+  swarm_options options_;
+  swarm swarm_;
+  std::mutex mutex_;
+  std::vector<job> jobs_;
+  bool stop_ = false;
+  /// What `run_until` waits for; only the thread touches it.
+  std::function<bool(swarm&)> condition_;
+  std::promise<void> met_;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+} // namespace greenroom::test
