@@ -32,7 +32,7 @@ group() {
       ;;
     clients) # the JavaScript clients; any Node from 18 on will do
       if ! { command -v npm && command -v node &&
-        node -e 'process.exit(parseInt(process.versions.node) < 18)'; } \
+        node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; } \
         >/dev/null 2>&1; then
         echo nodejs npm
       fi
