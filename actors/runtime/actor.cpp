@@ -228,16 +228,16 @@ bool actor::cleanup(caf::error&& why, caf::execution_unit* host) {
   auto* x = inbox_.exchange(closed_mark(), std::memory_order_acq_rel);
   if (x == idle_mark() || x == closed_mark())
     x = nullptr;
-  while (x != nullptr) {
-    auto* older = next_of(x);
-    dispose(x);
-    x = older;
-  }
-  while (fifo_ != nullptr) {
-    auto* older = next_of(fifo_);
-    dispose(fifo_);
-    fifo_ = older;
-  }
+  auto discard = [this](caf::mailbox_element* first) {
+    while (first != nullptr) {
+      auto* following = next_of(first);
+      lost(*first);
+      dispose(first);
+      first = following;
+    }
+  };
+  discard(std::exchange(fifo_, nullptr));
+  discard(x);
   return caf::monitorable_actor::cleanup(std::move(why), host);
 }
 

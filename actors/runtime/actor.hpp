@@ -116,6 +116,10 @@ protected:
   virtual void stopped(errc) {
   }
 
+  /// Called for each message that finds the actor ended before it was handled.
+  virtual void lost(caf::mailbox_element&) {
+  }
+
   /// Ends the actor after the current message.
   void quit(errc why) noexcept;
 

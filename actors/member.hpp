@@ -1,0 +1,84 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
+
+#include "actors/model.hpp"
+#include "actors/ports.hpp"
+
+namespace greenroom {
+
+/// One connection, as rooms and the supervisor know it: one object however many
+/// rooms it is in. Constant after its birth but for the counters.
+struct member {
+  client_id id = 0;
+  unit_id unit = 0;
+  const protocol* dialect = nullptr;
+  bool raw = false;
+  flow_ptr flow;
+  std::string address;
+  /// Strong: who must see deaths is held. The actors drop their own reference to
+  /// this object when they stop, so no cycle outlives them.
+  caf::actor reader;
+  caf::actor writer;
+  /// Sentenced: it is about to end and gets nothing more.
+  std::atomic<bool> doomed{false};
+  /// Deliveries it did not get because of an overflow policy.
+  std::atomic<std::uint64_t> gaps{0};
+};
+
+using member_ptr = std::shared_ptr<member>;
+
+/// Counts what one reader has sent and its rooms have not handled, so that a
+/// client cannot run ahead of them.
+struct inflow {
+  std::atomic<std::uint32_t> pending{0};
+  std::atomic<bool> paused{false};
+  std::uint32_t resume_below = 0;
+  caf::actor_addr reader; // weak: a message under way keeps nobody alive
+};
+
+using inflow_ptr = std::shared_ptr<inflow>;
+
+/// Travels with a publication: counts as long as it lives, so what dies unread in
+/// a crashed room's mailbox is given back too. Any thread.
+class inflow_token {
+public:
+  inflow_token() noexcept = default;
+
+  explicit inflow_token(inflow_ptr x) noexcept : flow_(std::move(x)) {
+    acquire();
+  }
+
+  inflow_token(const inflow_token& x) noexcept : flow_(x.flow_) {
+    acquire();
+  }
+
+  inflow_token(inflow_token&& x) noexcept = default;
+
+  inflow_token& operator=(inflow_token x) noexcept {
+    flow_.swap(x.flow_);
+    return *this;
+  }
+
+  ~inflow_token() {
+    release();
+  }
+
+private:
+  void acquire() noexcept {
+    if (flow_)
+      flow_->pending.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  void release() noexcept;
+
+  inflow_ptr flow_;
+};
+
+} // namespace greenroom

@@ -1,0 +1,285 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+
+#include "actors/member.hpp"
+#include "actors/model.hpp"
+#include "actors/roster.hpp"
+#include "actors/runtime/lifecycle.hpp"
+#include "actors/sample.hpp"
+
+// Every message of the machine on one page. Imperatives ask, past participles
+// report; a report cannot be refused.
+
+namespace greenroom {
+
+// -- to the READER: one client's dialogue ------------------------------------------
+
+/// A complete message came from the socket.
+struct received {
+  inbound what;
+};
+
+/// The socket will receive nothing more.
+struct socket_closed {
+  errc why;
+  std::uint16_t peer_code;
+};
+
+/// The room took the member in; its answer is on the way to the writer already.
+struct joined {
+  std::string room;
+  caf::actor where;
+  bool read_only; ///< for raw members
+};
+
+/// The room let the member go, or never had it.
+struct left {
+  std::string room;
+};
+
+/// The room has given a publication its place.
+struct posted {};
+
+/// A join or leave was refused before it reached a room.
+struct refused {
+  verb what;
+  request_id id;
+  std::uint16_t kind;
+  errc why;
+  std::string room;
+};
+
+/// The room was restarted: same name, new epoch, another actor.
+struct room_moved {
+  std::string room;
+  caf::actor where;
+};
+
+/// The room is no more; the connection is not a member any longer.
+struct room_lost {
+  std::string room;
+  errc why;
+};
+
+/// The rooms have caught up: the socket may be read again.
+struct resume_reading {};
+
+/// Ends the connection for a reason.
+struct evict {
+  errc why;
+};
+
+// -- to the WRITER: one client's way out ---------------------------------------------
+
+/// Puts ready-made frames into the outbox. Counted in the member's flow before it
+/// was sent.
+struct deliver {
+  wire_ptr what;
+};
+
+/// Drops what waits, from the oldest, until at most `keep` bytes are left.
+struct trim {
+  std::uint64_t keep;
+};
+
+// -- to the ROOM: owns the members and the stream of one room -------------------------
+
+/// Adds a member. Answered through its writer, and by `joined` to its reader,
+/// with the stream position from which the member misses nothing.
+struct join {
+  member_ptr who;
+  join_options options;
+  request_id id;
+  std::uint16_t kind;
+};
+
+/// Drops a member; a stranger is ignored, so leaving twice does no harm. Answered
+/// through its writer and by `left` if `answer` holds.
+struct leave {
+  client_id who;
+  request_id id;
+  std::uint16_t kind;
+  bool answer;
+};
+
+/// Broadcasts in the order of arrival. If `asker` is set, it is answered through
+/// its writer and its reader is told by `posted`.
+struct post {
+  payload what;
+  client_id from;
+  member_ptr asker;
+  request_id id;
+  std::uint16_t kind;
+  inflow_token credit;
+};
+
+/// Ends the turn: encodes what was posted and sends it to the members.
+struct flush {};
+
+/// To a room that replaces a crashed one: its members as the supervisor knows
+/// them.
+struct adopt {
+  std::vector<join> members;
+};
+
+/// Ends a room or an outlet for good; what was posted before is still sent.
+struct retire {
+  errc why;
+};
+
+// -- to an OUTLET: a room's members on one other unit ---------------------------------
+
+struct outlet_join {
+  join what;
+  wire_ptr answer;
+  bool read_only;
+  bool told; ///< whether the member is to be answered
+};
+
+struct outlet_leave {
+  leave what;
+  wire_ptr answer;
+};
+
+/// One turn of the room, encoded.
+struct turn_out {
+  std::shared_ptr<const broadcast> what;
+};
+
+// -- to the SUPERVISOR: births, directions, deaths -------------------------------------
+
+/// A connection's actors live. Sent once, before anything else about it.
+struct client_up {
+  member_ptr who;
+};
+
+/// Its descriptor is closed.
+struct socket_gone {
+  client_id who;
+};
+
+/// Asks for membership; delegated to the room, which answers, or `refused`.
+struct join_room {
+  client_id who;
+  std::string room;
+  join_options options;
+  request_id id;
+  std::uint16_t kind;
+};
+
+struct leave_room {
+  client_id who;
+  std::string room;
+  request_id id;
+  std::uint16_t kind;
+};
+
+/// Where is a connection for this room to live? `told` is called once.
+struct place {
+  std::string room;
+  std::function<void(unit_id)> told;
+};
+
+/// Ends one connection.
+struct end_client {
+  client_id who;
+  errc why;
+};
+
+/// Who exists, by the supervisor's own books.
+struct books {
+  std::size_t clients = 0; ///< records, ending ones included
+  std::size_t readers = 0; ///< actors that have not ended
+  std::size_t writers = 0;
+  std::size_t sockets = 0;
+  std::size_t memberships = 0;
+  std::size_t rooms = 0;
+  std::size_t quarantined = 0;
+  std::uint64_t bytes_queued = 0; ///< sum of the members' flow counters
+};
+
+/// Asks for the books and, where it names one, a room's actor or a client's.
+struct ask_books {
+  std::string room;
+  client_id client = 0;
+  std::function<void(books, caf::actor room, member_ptr client)> told;
+};
+
+/// Drains: everybody is told to go, then the rooms end, then the supervisor.
+struct stop_all {};
+
+/// The supervisor's own pulse.
+struct tick {};
+
+// -- to the INSPECTOR and its PROBES ----------------------------------------------------
+
+/// What happened on one unit in a turn.
+struct reported {
+  lifecycle_batch what;
+};
+
+/// Asks a probe for the state of its unit.
+struct take_sample {
+  caf::actor whom;
+};
+
+/// The answer.
+struct sampled {
+  unit_sample what;
+};
+
+/// Tells a probe who gets its unit's events from now on.
+struct report_to {
+  caf::actor whom;
+};
+
+/// From the supervisor, for the snapshot line.
+struct counted {
+  books what;
+};
+
+} // namespace greenroom
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::received)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::socket_closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::joined)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::left)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::posted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::refused)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_moved)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::resume_reading)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::evict)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::deliver)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::trim)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::join)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::leave)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::post)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::flush)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::adopt)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::retire)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::outlet_join)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::outlet_leave)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::turn_out)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::client_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::socket_gone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::join_room)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::leave_room)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::place)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_client)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_books)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::reported)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::take_sample)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::sampled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::report_to)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::counted)

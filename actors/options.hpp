@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace greenroom {
+
+/// What one client may ask for in a while. 0: no limit.
+struct reader_options {
+  /// Over it: close 1008, or the dialect's "too many requests".
+  std::uint64_t messages_per_second = 500;
+  std::uint64_t bytes_per_second = 4 * 1024 * 1024;
+  /// How many seconds' worth may come at once after a pause.
+  std::uint64_t burst_seconds = 2;
+  /// Publications of one connection that its rooms have not handled yet; its
+  /// socket is not read beyond them.
+  std::uint32_t posts_max = 256;
+};
+
+struct supervisor_options {
+  /// Rooms a connection may be in; more are refused.
+  std::size_t rooms_per_connection_max = 128;
+  /// Whether joining may create a room that was not named at start.
+  bool rooms_on_demand = false;
+  /// Rooms of the process, named ones included.
+  std::size_t rooms_max = 10'000;
+  /// A room that crashes so often within the window is quarantined.
+  std::size_t restarts_max = 5;
+  std::chrono::milliseconds restart_window{10'000};
+  /// Crashes of rooms in all within the window that end the process: the fault is
+  /// not in one room.
+  std::size_t crashes_max = 50;
+  /// Members from which on a room's new connections spread over other units.
+  std::size_t spread_members = 512;
+  /// How many connections are told to go in one slice of a drain, one slice every
+  /// 20 ms: reconnects arrive spread.
+  std::size_t drain_slice = 500;
+  /// A room announced by a handshake that nobody joined is forgotten after this.
+  std::chrono::milliseconds placement_timeout{15'000};
+};
+
+struct member_options {
+  /// Bytes under way to one member, mailbox and outbox together. Over it the
+  /// room's overflow policy decides. Bigger tolerates longer stalls and costs
+  /// memory per stalled member.
+  std::size_t outbound_bytes_max = 1024 * 1024;
+  /// Live outbound bytes of the whole process, each block counted once. Over it
+  /// members that lag by more than `lagging_bytes` are ended as `overloaded`.
+  std::size_t process_bytes_max = 1024UL * 1024 * 1024;
+  std::size_t lagging_bytes = 64 * 1024;
+};
+
+struct room_limits {
+  /// A turn buffer is sent when it holds so much: one slow member keeps at most
+  /// this much alive per pointer.
+  std::size_t turn_bytes_max = 64 * 1024;
+  std::size_t turn_events_max = 1024;
+};
+
+struct inspector_options {
+  /// Time between two snapshot lines; 0: none.
+  std::chrono::milliseconds every{60'000};
+};
+
+} // namespace greenroom

@@ -1,0 +1,49 @@
+#include "actors/outlet.hpp"
+
+namespace greenroom {
+
+outlet::outlet(caf::actor_config& cfg, unit& home, const engine& env,
+               caf::actor owner, std::string name, overflow_policy overflow)
+  : actor(cfg, home, actor_kind::outlet),
+    env_(env),
+    room_(std::move(owner)),
+    name_(std::move(name)),
+    overflow_(overflow) {
+}
+
+void outlet::started() {
+  link_to(room_);
+}
+
+// -- behaviour ------------------------------------------------------------------------
+
+bool outlet::receive(caf::mailbox_element& in) {
+  return dispatch(
+    in,
+    [this](turn_out& x) {
+      here_.deliver_all(*x.what, overflow_, env_.member, *env_.counts);
+    },
+    [this](outlet_join& x) {
+      auto who = x.what.who;
+      here_.add(who, x.what.options.echo);
+      if (x.told) {
+        deliver_to(*who, std::move(x.answer));
+        tell(who->reader, joined{name_, room_, x.read_only});
+      }
+    },
+    [this](outlet_leave& x) {
+      auto who = here_.remove(x.what.who);
+      if (who && x.what.answer) {
+        deliver_to(*who, std::move(x.answer));
+        tell(who->reader, left{name_});
+      }
+    },
+    [this](retire& x) { quit(x.why); });
+}
+
+void outlet::stopped(errc) {
+  room_ = nullptr;
+  here_ = {};
+}
+
+} // namespace greenroom

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
+#include "actors/roster.hpp"
+#include "actors/runtime/actor.hpp"
+
+namespace greenroom {
+
+/// A room's members on one unit that is not the room's home: gets one message per
+/// turn and fans out on its own thread. Answers to joins and leaves travel the
+/// same way, so nothing overtakes them. Linked to its room.
+class outlet final : public actor {
+public:
+  outlet(caf::actor_config& cfg, unit& home, const engine& env,
+         caf::actor owner, std::string name, overflow_policy overflow);
+
+  std::string_view room_name() const noexcept override {
+    return name_;
+  }
+
+protected:
+  void started() override;
+  bool receive(caf::mailbox_element& in) override;
+  void stopped(errc why) override;
+
+private:
+  const engine& env_;
+  caf::actor room_;
+  std::string name_;
+  overflow_policy overflow_;
+  roster here_;
+};
+
+} // namespace greenroom

@@ -1,0 +1,309 @@
+#include "actors/reader.hpp"
+
+#include <algorithm>
+
+namespace greenroom {
+
+reader::reader(caf::actor_config& cfg, unit& home, const engine& env,
+               std::shared_ptr<socket_port> socket, member_ptr who,
+               std::vector<command> implied)
+  : actor(cfg, home, actor_kind::reader),
+    env_(env),
+    socket_(std::move(socket)),
+    who_(std::move(who)) {
+  dialogue_.client = who_->id;
+  if (!implied.empty())
+    waiting_ = std::make_unique<std::deque<command>>(
+      std::make_move_iterator(implied.begin()),
+      std::make_move_iterator(implied.end()));
+}
+
+void reader::started() {
+  link_to(who_->writer);
+  inflow_ = std::make_shared<inflow>();
+  inflow_->reader = address();
+  inflow_->resume_below = env_.reader.posts_max / 2;
+  tell(env_.supervisor, client_up{who_});
+  run_commands();
+  settle();
+}
+
+// -- behaviour ------------------------------------------------------------------------
+
+bool reader::receive(caf::mailbox_element& in) {
+  return dispatch(
+    in, [this](received& x) { take(x.what); },
+    [this](posted&) {
+      --answers_due_;
+      run_commands();
+      settle();
+    },
+    [this](joined& x) { entered(x); },
+    [this](left& x) {
+      let_go(errc::none, x.room);
+      --answers_due_;
+      run_commands();
+      settle();
+    },
+    [this](refused& x) {
+      --answers_due_;
+      if (!open_) {
+        quit(x.why); // an implied command: told as an HTTP status
+        return;
+      }
+      refuse(x.what, x.id, x.kind, x.why, x.room);
+      run_commands();
+      settle();
+    },
+    [this](resume_reading&) { settle(); },
+    [this](room_moved& x) { move_to(x); },
+    [this](room_lost& x) { let_go(x.why, x.room); },
+    [this](socket_closed& x) { quit(x.why); },
+    [this](evict& x) { quit(x.why); });
+}
+
+void reader::stopped(errc why) {
+  if (socket_) {
+    who_->doomed.store(true, std::memory_order_relaxed);
+    if (open_)
+      socket_->close(who_->dialect->close_words(why));
+    else
+      socket_->refuse(why);
+  }
+  socket_.reset();
+  rooms_.clear();
+  waiting_.reset();
+  inflow_.reset();
+  who_.reset();
+}
+
+// -- messages in ------------------------------------------------------------------------
+
+void reader::take(inbound& x) {
+  auto& limits = env_.reader;
+  auto now = home().now();
+  ++not_taken_;
+  if (!bytes_.take(now, x.bytes.size(), limits.bytes_per_second,
+                   limits.burst_seconds)) {
+    quit(errc::rate_limited);
+    return;
+  }
+  // Decoding needs a list only for the moment: one per thread will do.
+  thread_local std::vector<command> commands;
+  commands.clear();
+  who_->dialect->decode(std::move(x), dialogue_, commands);
+  auto count = std::max<std::size_t>(commands.size(), 1);
+  if (!messages_.take(now, count, limits.messages_per_second,
+                      limits.burst_seconds)) {
+    quit(errc::rate_limited);
+    return;
+  }
+  for (auto& c : commands) {
+    if (quitting())
+      return;
+    if (waiting_ || !may_run(c)) {
+      if (!waiting_)
+        waiting_ = std::make_unique<std::deque<command>>();
+      waiting_->push_back(std::move(c));
+    } else {
+      run(c);
+    }
+  }
+  settle();
+}
+
+void reader::run_commands() {
+  while (waiting_ && !quitting()) {
+    if (waiting_->empty()) {
+      waiting_.reset();
+      return;
+    }
+    if (!may_run(waiting_->front()))
+      return;
+    auto next = std::move(waiting_->front());
+    waiting_->pop_front();
+    run(next);
+  }
+}
+
+// Answers come in the order of the commands: one at a time, except publications to
+// the same room, which that room answers in order.
+bool reader::may_run(const command& x) const {
+  return answers_due_ == 0
+         || (publishing_ && x.what == verb::publish && x.room == target_);
+}
+
+// Gives the socket back what was taken, and opens the connection once everything
+// implied by its handshake is done.
+void reader::settle() {
+  if (quitting())
+    return;
+  if (!open_ && answers_due_ == 0 && !waiting_) {
+    open_ = true;
+    socket_->accept();
+  }
+  if (waiting_ || not_taken_ == 0)
+    return;
+  if (inflow_->pending.load(std::memory_order_relaxed)
+      >= env_.reader.posts_max) {
+    inflow_->paused.store(true, std::memory_order_seq_cst);
+    // The last one may have been handled just before the flag was set.
+    if (inflow_->pending.load(std::memory_order_seq_cst)
+          > inflow_->resume_below
+        || !inflow_->paused.exchange(false, std::memory_order_acq_rel))
+      return;
+  }
+  socket_->taken(std::exchange(not_taken_, 0));
+}
+
+// -- commands ---------------------------------------------------------------------------
+
+void reader::run(command& x) {
+  switch (x.what) {
+    case verb::publish:
+      publish(x);
+      break;
+    case verb::join:
+      if (find(x.room) != nullptr) {
+        refuse(x.what, x.id, x.kind, errc::already_joined, x.room);
+        break;
+      }
+      ++answers_due_;
+      publishing_ = false;
+      tell(env_.supervisor,
+           join_room{who_->id, x.room, x.options, x.id, x.kind});
+      asked_ = std::move(x);
+      break;
+    case verb::leave: {
+      if (find(x.room) == nullptr) {
+        // Leaving a room one is not in is fine everywhere.
+        answer a;
+        a.what = x.what;
+        a.id = x.id;
+        a.kind = x.kind;
+        a.room = x.room;
+        a.client = who_->id;
+        answer_with(a);
+        break;
+      }
+      ++answers_due_;
+      publishing_ = false;
+      tell(env_.supervisor, leave_room{who_->id, x.room, x.id, x.kind});
+      asked_ = std::move(x);
+      break;
+    }
+    case verb::hello: {
+      answer a;
+      a.what = x.what;
+      a.id = x.id;
+      a.kind = x.kind;
+      a.client = who_->id;
+      answer_with(a);
+      break;
+    }
+    case verb::pong:
+      break;
+    case verb::refuse:
+      refuse(x.what, x.id, x.kind, x.why, x.room);
+      break;
+    case verb::end:
+      quit(x.why);
+      break;
+  }
+}
+
+void reader::publish(command& x) {
+  auto* m = x.room.empty() && !rooms_.empty() ? &rooms_.front() : find(x.room);
+  if (m == nullptr) {
+    // Raw relay: its room was closed under it.
+    if (who_->raw)
+      quit(errc::room_closed);
+    else
+      refuse(x.what, x.id, x.kind, errc::room_forbidden, x.room);
+    return;
+  }
+  if (who_->raw && m->read_only) {
+    quit(errc::read_only);
+    return;
+  }
+  member_ptr asker;
+  if (x.id != 0) {
+    asker = who_;
+    ++answers_due_;
+    publishing_ = true;
+    if (target_ != m->room)
+      target_ = m->room;
+  }
+  tell(m->where, post{std::move(x.data), who_->id, std::move(asker), x.id,
+                      x.kind, inflow_token{inflow_}});
+}
+
+void reader::refuse(verb what, request_id id, std::uint16_t kind, errc why,
+                    std::string_view room) {
+  at(env_.counts->commands_refused, why).add();
+  answer a;
+  a.what = what;
+  a.id = id;
+  a.kind = kind;
+  a.error = why;
+  a.room = room;
+  a.client = who_->id;
+  answer_with(a);
+}
+
+void reader::answer_with(const answer& x) {
+  deliver_to(*who_, who_->dialect->encode(x));
+}
+
+// -- rooms ------------------------------------------------------------------------------
+
+void reader::entered(joined& x) {
+  rooms_.push_back({std::move(x.room), std::move(x.where), x.read_only});
+  --answers_due_;
+  run_commands();
+  settle();
+}
+
+// The room crashed and was restarted. What it had not handled is lost with its
+// mailbox: publications without an offset for good, a join is asked again (the new
+// room knows the member and answers), a leave is true already.
+void reader::move_to(room_moved& x) {
+  if (auto* m = find(x.room))
+    m->where = x.where;
+  if (answers_due_ > 0 && publishing_ && target_ == x.room) {
+    answers_due_ = 0;
+  } else if (answers_due_ > 0 && !publishing_ && asked_.room == x.room) {
+    if (asked_.what == verb::join) {
+      tell(x.where, join{who_, asked_.options, asked_.id, asked_.kind});
+      return;
+    }
+    answers_due_ = 0;
+    let_go(errc::none, x.room);
+    answer a;
+    a.what = verb::leave;
+    a.id = asked_.id;
+    a.kind = asked_.kind;
+    a.room = asked_.room;
+    a.client = who_->id;
+    answer_with(a);
+  }
+  run_commands();
+  settle();
+}
+
+void reader::let_go(errc why, const std::string& room) {
+  std::erase_if(rooms_, [&room](auto& m) { return m.room == room; });
+  if (target_ == room && publishing_ && why != errc::none)
+    answers_due_ = 0;
+  // A raw connection is its room.
+  if (who_->raw && why != errc::none)
+    quit(why);
+}
+
+reader::membership* reader::find(std::string_view room) {
+  auto i = std::find_if(rooms_.begin(), rooms_.end(),
+                        [room](auto& m) { return m.room == room; });
+  return i == rooms_.end() ? nullptr : &*i;
+}
+
+} // namespace greenroom

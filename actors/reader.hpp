@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
+#include "actors/ports.hpp"
+#include "actors/rate.hpp"
+#include "actors/runtime/actor.hpp"
+
+namespace greenroom {
+
+/// One client's dialogue: messages in, commands out. Knows the socket, the rooms
+/// the client is in and which of its commands are not answered yet; checks rates
+/// and rights. Only this actor opens and closes the socket, however it ends.
+class reader final : public actor {
+public:
+  reader(caf::actor_config& cfg, unit& home, const engine& env,
+         std::shared_ptr<socket_port> socket, member_ptr who,
+         std::vector<command> implied);
+
+  client_id serves() const noexcept override {
+    return who_ ? who_->id : 0;
+  }
+
+protected:
+  void started() override;
+  bool receive(caf::mailbox_element& in) override;
+  void stopped(errc why) override;
+
+private:
+  struct membership {
+    std::string room;
+    caf::actor where;
+    bool read_only = false;
+  };
+
+  void take(inbound& x);
+  void run_commands();
+  bool may_run(const command& x) const;
+  void run(command& x);
+  void publish(command& x);
+  void refuse(verb what, request_id id, std::uint16_t kind, errc why,
+              std::string_view room);
+  void answer_with(const answer& x);
+  void entered(joined& x);
+  void let_go(errc why, const std::string& room);
+  void move_to(room_moved& x);
+  void settle();
+  membership* find(std::string_view room);
+
+  const engine& env_;
+  std::shared_ptr<socket_port> socket_;
+  member_ptr who_;
+  inflow_ptr inflow_;
+  dialogue dialogue_;
+  std::vector<membership> rooms_;
+  /// Commands behind one whose answer is due; none, no memory.
+  std::unique_ptr<std::deque<command>> waiting_;
+  std::uint32_t answers_due_ = 0; // sent to rooms or the supervisor
+  bool publishing_ = false;       // ... all of them publications to `target_`
+  std::string target_;
+  command asked_; // the join or leave whose answer is due
+  std::uint32_t not_taken_ = 0; // messages the socket still counts
+  rate_limit messages_;
+  rate_limit bytes_;
+  bool open_ = false; // the upgrade was answered
+};
+
+} // namespace greenroom

@@ -1,0 +1,223 @@
+#include "actors/room.hpp"
+
+#include <algorithm>
+
+#include "actors/epoch.hpp"
+#include "actors/outlet.hpp"
+
+namespace greenroom {
+
+room::room(caf::actor_config& cfg, unit& home, const engine& env,
+           std::string name, room_options options)
+  : actor(cfg, home, actor_kind::room),
+    env_(env),
+    name_(std::move(name)),
+    options_(options),
+    epoch_(make_epoch()),
+    delay_(*this) {
+}
+
+// -- behaviour ------------------------------------------------------------------------
+
+bool room::receive(caf::mailbox_element& in) {
+  return dispatch(
+    in, [this](post& x) { take(x); },
+    [this](flush&) {
+      flush_asked_ = false;
+      end_turn();
+    },
+    [this](join& x) { add(x, true); }, //
+    [this](leave& x) { drop(x); },
+    [this](adopt& x) {
+      for (auto& m : x.members)
+        add(m, false);
+    },
+    [this](retire& x) {
+      end_turn();
+      quit(x.why);
+    });
+}
+
+void room::stopped(errc why) {
+  delay_.disarm();
+  // A crash reaches the outlets through their links.
+  for (auto& [where, entry] : outlets_)
+    tell(entry.first, retire{why});
+  outlets_.clear();
+  here_ = {};
+  elsewhere_.clear();
+  due_.clear();
+  env_.counts->posts_lost.add(static_cast<std::int64_t>(turn_.size()));
+  turn_.clear();
+}
+
+void room::lost(caf::mailbox_element& in) {
+  dispatch(in, [this](post&) { env_.counts->posts_lost.add(); });
+}
+
+// -- membership ------------------------------------------------------------------------
+
+void room::add(join& x, bool told) {
+  end_turn();
+  auto who = x.who;
+  const bool read_only = options_.raw == raw_access::read_only;
+  auto answer = told ? answer_to(*who, verb::join, x.id, x.kind) : wire_ptr{};
+  if (who->unit == home().id()) {
+    // A member that asks again (its first join died with a crashed room) is
+    // answered again.
+    if (here_.add(who, x.options.echo))
+      use_dialect(who->dialect, 1);
+    if (told) {
+      deliver_to(*who, std::move(answer));
+      tell(who->reader, joined{name_, self(), read_only});
+    }
+    return;
+  }
+  auto [i, fresh] = elsewhere_.try_emplace(
+    who->id, remote_seat{who->unit, x.options.echo, who->dialect});
+  auto& out = outlet_on(who->unit);
+  if (fresh) {
+    use_dialect(who->dialect, 1);
+    ++outlets_[who->unit].second;
+  }
+  tell(out, outlet_join{std::move(x), std::move(answer), read_only, told});
+}
+
+void room::drop(const leave& x) {
+  end_turn();
+  if (auto who = here_.remove(x.who)) {
+    use_dialect(who->dialect, -1);
+    if (x.answer) {
+      deliver_to(*who, answer_to(*who, verb::leave, x.id, x.kind));
+      tell(who->reader, left{name_});
+    }
+    return;
+  }
+  auto i = elsewhere_.find(x.who);
+  if (i == elsewhere_.end())
+    return;
+  auto seat = i->second;
+  elsewhere_.erase(i);
+  use_dialect(seat.dialect, -1);
+  auto& entry = outlets_[seat.unit];
+  answer a;
+  a.what = verb::leave;
+  a.id = x.id;
+  a.kind = x.kind;
+  a.room = name_;
+  a.client = x.who;
+  tell(entry.first,
+       outlet_leave{x, x.answer ? seat.dialect->encode(a) : wire_ptr{}});
+  if (--entry.second == 0) {
+    // It ends behind the leave: same sender, same receiver.
+    unlink_from(entry.first);
+    tell(entry.first, retire{errc::none});
+    outlets_.erase(seat.unit);
+  }
+}
+
+caf::actor& room::outlet_on(unit_id where) {
+  auto& entry = outlets_[where];
+  if (!entry.first)
+    entry.first = spawn_on<outlet>(env_.at(where), env_, self(), name_,
+                                   options_.overflow);
+  return entry.first;
+}
+
+void room::use_dialect(const protocol* which, int by) {
+  auto i = std::find_if(dialects_.begin(), dialects_.end(),
+                        [which](auto& x) { return x.first == which; });
+  if (i == dialects_.end())
+    i = dialects_.insert(i, {which, 0});
+  i->second += static_cast<std::size_t>(by);
+  if (i->second == 0)
+    dialects_.erase(i);
+}
+
+wire_ptr room::answer_to(const member& who, verb what, request_id id,
+                         std::uint16_t kind) const {
+  answer a;
+  a.what = what;
+  a.id = id;
+  a.kind = kind;
+  a.room = name_;
+  a.offset = offset_;
+  a.epoch = epoch_;
+  a.client = who.id;
+  return who.dialect->encode(a);
+}
+
+// -- broadcast -------------------------------------------------------------------------
+
+void room::take(post& x) {
+  event e;
+  e.from = x.from;
+  e.offset = ++offset_;
+  turn_bytes_ += x.what.bytes.size();
+  e.what = std::move(x.what);
+  turn_.push_back(std::move(e));
+  env_.counts->publications.add();
+  if (x.asker)
+    due_.push_back({std::move(x.asker), x.id, x.kind});
+  if (turn_bytes_ >= env_.room.turn_bytes_max
+      || turn_.size() >= env_.room.turn_events_max) {
+    end_turn();
+  } else if (options_.write_delay.count() > 0) {
+    if (!delay_.armed())
+      home().timers().arm_in(delay_, options_.write_delay);
+  } else if (!flush_asked_) {
+    // Runs behind everything that came in the same turn.
+    flush_asked_ = true;
+    tell(self(), flush{});
+  }
+}
+
+bool room::sees_itself(client_id who) const {
+  if (auto* seat = here_.find(who))
+    return seat->echo;
+  auto i = elsewhere_.find(who);
+  return i == elsewhere_.end() || i->second.echo;
+}
+
+const protocol* room::dialect_of(client_id who) const {
+  if (auto* seat = here_.find(who))
+    return seat->who->dialect;
+  auto i = elsewhere_.find(who);
+  return i == elsewhere_.end() ? nullptr : i->second.dialect;
+}
+
+void room::end_turn() {
+  if (turn_.empty())
+    return;
+  auto out = std::make_shared<broadcast>();
+  turn all{name_, epoch_, turn_};
+  out->events = turn_.size();
+  out->portions.reserve(dialects_.size());
+  for (auto& [dialect, members] : dialects_)
+    out->portions.push_back({dialect, dialect->encode(all, 0)});
+  client_id last = 0;
+  for (auto& e : turn_) {
+    if (e.from == 0 || e.from == last)
+      continue;
+    last = e.from;
+    if (sees_itself(e.from) || out->cuts.contains(e.from))
+      continue;
+    if (auto* dialect = dialect_of(e.from))
+      out->cuts.emplace(e.from, dialect->encode(all, e.from));
+  }
+  turn_.clear();
+  turn_bytes_ = 0;
+  delay_.disarm();
+  here_.deliver_all(*out, options_.overflow, env_.member, *env_.counts);
+  std::shared_ptr<const broadcast> shared = std::move(out);
+  for (auto& [where, entry] : outlets_)
+    tell(entry.first, turn_out{shared});
+  // Only now: what is acknowledged is on its way to everybody.
+  for (auto& x : due_) {
+    deliver_to(*x.who, answer_to(*x.who, verb::publish, x.id, x.kind));
+    tell(x.who->reader, posted{});
+  }
+  due_.clear();
+}
+
+} // namespace greenroom

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
+#include "actors/roster.hpp"
+#include "actors/runtime/actor.hpp"
+#include "actors/timer_wheel.hpp"
+
+namespace greenroom {
+
+/// One room: knows its members and its stream (epoch, offset), and broadcasts.
+/// What is posted in one turn is encoded once per dialect and sent to each member
+/// as one message that points at the bytes. The membership of a batch is constant:
+/// every join and leave ends the turn first.
+class room final : public actor {
+public:
+  room(caf::actor_config& cfg, unit& home, const engine& env,
+       std::string name, room_options options);
+
+  std::string_view room_name() const noexcept override {
+    return name_;
+  }
+
+protected:
+  bool receive(caf::mailbox_element& in) override;
+  void stopped(errc why) override;
+  void lost(caf::mailbox_element& in) override;
+
+private:
+  struct acknowledgement {
+    member_ptr who;
+    request_id id;
+    std::uint16_t kind;
+  };
+
+  struct remote_seat {
+    unit_id unit;
+    bool echo;
+    const protocol* dialect;
+  };
+
+  class delay final : public timer {
+  public:
+    explicit delay(room& owner) : owner_(owner) {
+    }
+
+  protected:
+    void fired() override {
+      tell(owner_.self(), flush{});
+    }
+
+  private:
+    room& owner_;
+  };
+
+  void add(join& x, bool told);
+  void drop(const leave& x);
+  void take(post& x);
+  void end_turn();
+  caf::actor& outlet_on(unit_id where);
+  bool sees_itself(client_id who) const;
+  const protocol* dialect_of(client_id who) const;
+  void use_dialect(const protocol* which, int by);
+  wire_ptr answer_to(const member& who, verb what, request_id id,
+                     std::uint16_t kind) const;
+
+  const engine& env_;
+  std::string name_;
+  room_options options_;
+  std::string epoch_;
+  std::uint64_t offset_ = 0;
+  roster here_;
+  std::unordered_map<client_id, remote_seat> elsewhere_;
+  std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
+  std::vector<std::pair<const protocol*, std::size_t>> dialects_;
+  std::vector<event> turn_; // posted since the last end of a turn
+  std::vector<acknowledgement> due_; // for publications of this turn
+  std::size_t turn_bytes_ = 0;
+  bool flush_asked_ = false;
+  delay delay_;
+};
+
+} // namespace greenroom

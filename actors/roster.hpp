@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/member.hpp"
+#include "actors/metrics.hpp"
+#include "actors/model.hpp"
+#include "actors/options.hpp"
+#include "actors/ports.hpp"
+
+namespace greenroom {
+
+/// One turn of a room, encoded once per dialect, for members anywhere. Immutable
+/// once sent.
+struct broadcast {
+  struct portion {
+    const protocol* dialect;
+    wire_ptr bytes; ///< null: the dialect has no word for it
+  };
+
+  std::vector<portion> portions;
+  /// Members that must not see all of it, with what they do see (null: nothing).
+  std::unordered_map<client_id, wire_ptr> cuts;
+  std::size_t events = 0;
+};
+
+/// The members of a room on one unit, by dialect. Plain: the room uses one for its
+/// own unit, each outlet one for its. One thread.
+class roster {
+public:
+  struct seat {
+    member_ptr who;
+    bool echo;
+  };
+
+  struct group {
+    const protocol* dialect;
+    std::vector<seat> seats;
+  };
+
+  /// @returns false if the client is in already: its seat stays as it is
+  bool add(member_ptr who, bool echo);
+
+  /// @returns the member that left; null for a stranger
+  member_ptr remove(client_id who);
+
+  const seat* find(client_id who) const noexcept;
+
+  std::size_t size() const noexcept {
+    return index_.size();
+  }
+
+  const std::vector<group>& groups() const noexcept {
+    return groups_;
+  }
+
+  /// Sends a turn to every member, whoever has too much under way is treated as
+  /// the room's policy says. Costs a message with a pointer per member.
+  void deliver_all(const broadcast& what, overflow_policy policy,
+                   const member_options& limits, metrics& counts) const;
+
+private:
+  struct place {
+    std::uint32_t group;
+    std::uint32_t at;
+  };
+
+  std::vector<group> groups_;
+  std::unordered_map<client_id, place> index_;
+};
+
+/// Sends frames to one member: counts them in its flow, then tells its writer. For
+/// answers, which are never dropped.
+void deliver_to(member& who, wire_ptr what);
+
+} // namespace greenroom

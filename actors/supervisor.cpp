@@ -1,0 +1,468 @@
+#include "actors/supervisor.hpp"
+
+#include <algorithm>
+
+#include "actors/inspector.hpp"
+#include "actors/room.hpp"
+#include "actors/runtime/reason.hpp"
+
+namespace greenroom {
+
+namespace {
+
+constexpr std::chrono::milliseconds idle_beat{1000};
+constexpr std::chrono::milliseconds drain_beat{20};
+// What a room weighs beside its connections when a new one is placed: rooms that
+// are announced together must not all land on the same unit.
+constexpr std::size_t room_weight = 4;
+
+void prune(std::deque<steady_time>& times, steady_time before) {
+  while (!times.empty() && times.front() <= before)
+    times.pop_front();
+}
+
+} // namespace
+
+supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
+                       std::vector<named_room> rooms, room_options on_demand)
+  : actor(cfg, home, actor_kind::supervisor),
+    env_(env),
+    named_(std::move(rooms)),
+    on_demand_(on_demand),
+    load_(env.units.size(), 0),
+    pulse_(*this) {
+}
+
+void supervisor::started() {
+  for (auto* u : env_.units) {
+    probes_.push_back(spawn_on<probe>(*u));
+    monitor(probes_.back());
+  }
+  start_inspector();
+  for (auto& x : named_) {
+    auto& entry = who_.add_room(x.name);
+    entry.options = x.options;
+    entry.named = true;
+    entry.home = least_loaded();
+    open(entry);
+  }
+  named_.clear();
+  home().timers().arm_in(pulse_, idle_beat);
+}
+
+// -- behaviour ------------------------------------------------------------------------
+
+bool supervisor::receive(caf::mailbox_element& in) {
+  return dispatch(
+    in, [this](client_up& x) { admit(x); }, //
+    [this](join_room& x) { seat(x); },
+    [this](leave_room& x) { unseat(x); },
+    [this](place& x) { answer_place(x); },
+    [this](socket_gone& x) {
+      if (auto* c = who_.client(x.who)) {
+        c->socket_gone = true;
+        if (c->over())
+          bury(*c);
+        else if (!c->reader_down)
+          tell(c->who->reader, evict{errc::peer_gone});
+      }
+    },
+    [this](end_client& x) {
+      if (auto* c = who_.client(x.who))
+        tell(c->who->reader, evict{x.why});
+    },
+    [this](ask_books& x) {
+      auto* r = x.room.empty() ? nullptr : who_.room(x.room);
+      auto* c = x.client == 0 ? nullptr : who_.client(x.client);
+      x.told(count(), r != nullptr ? r->where : caf::actor{},
+             c != nullptr ? c->who : member_ptr{});
+    },
+    [this](tick&) { beat(); }, //
+    [this](stop_all&) { drain(); });
+}
+
+void supervisor::link_down(const caf::exit_msg&) {
+  // Survives every exit: that is its job.
+}
+
+void supervisor::stopped(errc) {
+  pulse_.disarm();
+  who_ = {};
+  room_of_actor_.clear();
+  for (auto& p : probes_)
+    tell(p, retire{errc::none});
+  probes_.clear();
+  tell(inspector_, retire{errc::none});
+  inspector_ = nullptr;
+}
+
+// -- births ----------------------------------------------------------------------------
+
+void supervisor::admit(client_up& x) {
+  auto& entry = who_.add_client(std::move(x.who));
+  auto& who = *entry.who;
+  ++load_[who.unit % load_.size()];
+  lifecycle_event e;
+  e.what = happening::client_up;
+  e.client = who.id;
+  e.text = who.dialect->name();
+  e.room = who.address;
+  home().report(std::move(e));
+  monitor(who.reader);
+  monitor(who.writer);
+  if (draining_)
+    tell(who.reader, evict{errc::draining});
+}
+
+// -- directions ------------------------------------------------------------------------
+
+void supervisor::refuse(const join_room& x, const client_entry& who,
+                        errc why) {
+  lifecycle_event e;
+  e.what = happening::refused;
+  e.client = x.who;
+  e.room = x.room;
+  e.why = why;
+  home().report(std::move(e));
+  tell(who.who->reader, refused{verb::join, x.id, x.kind, why, x.room});
+}
+
+room_entry* supervisor::find_or_announce(const std::string& name, errc& why) {
+  if (auto* known = who_.room(name)) {
+    why = errc::room_quarantined;
+    return known->quarantined ? nullptr : known;
+  }
+  why = errc::room_unknown;
+  if (!env_.supervisor_limits.rooms_on_demand)
+    return nullptr;
+  why = errc::too_many_rooms;
+  if (who_.rooms().size() >= env_.supervisor_limits.rooms_max)
+    return nullptr;
+  auto& fresh = who_.add_room(name);
+  fresh.options = on_demand_;
+  fresh.home = least_loaded();
+  fresh.placed_at = home().now();
+  load_[fresh.home] += room_weight;
+  return &fresh;
+}
+
+void supervisor::seat(join_room& x) {
+  auto* c = who_.client(x.who);
+  if (c == nullptr || c->ending())
+    return;
+  if (draining_)
+    return refuse(x, *c, errc::draining);
+  // No token can be shown yet, so protected names stay closed to everybody.
+  if (protected_name(x.room))
+    return refuse(x, *c, errc::room_forbidden);
+  if (c->seats.size() >= env_.supervisor_limits.rooms_per_connection_max)
+    return refuse(x, *c, errc::too_many_rooms_joined);
+  auto why = errc::none;
+  auto* r = find_or_announce(x.room, why);
+  if (r == nullptr)
+    return refuse(x, *c, why);
+  if (std::any_of(c->seats.begin(), c->seats.end(),
+                  [r](auto& s) { return s.room == r; }))
+    return refuse(x, *c, errc::already_joined);
+  if (c->who->raw && r->options.raw == raw_access::off)
+    return refuse(x, *c, errc::room_forbidden);
+  if (r->members >= r->options.members_max)
+    return refuse(x, *c, errc::room_full);
+  if (!r->where)
+    open(*r);
+  ++r->members;
+  auto options = x.options;
+  options.echo = options.echo && r->options.echo;
+  c->seats.push_back({r, options});
+  tell(r->where, join{c->who, options, x.id, x.kind});
+  lifecycle_event e;
+  e.what = happening::joined;
+  e.client = x.who;
+  e.room = x.room;
+  e.number = r->members;
+  home().report(std::move(e));
+}
+
+void supervisor::unseat(const leave_room& x) {
+  auto* c = who_.client(x.who);
+  if (c == nullptr || c->ending())
+    return;
+  auto i = std::find_if(c->seats.begin(), c->seats.end(),
+                        [&x](auto& s) { return s.room->name == x.room; });
+  if (i == c->seats.end()) {
+    tell(c->who->reader,
+         refused{verb::leave, x.id, x.kind, errc::not_joined, x.room});
+    return;
+  }
+  auto* r = i->room;
+  c->seats.erase(i);
+  tell(r->where, leave{x.who, x.id, x.kind, true});
+  lifecycle_event e;
+  e.what = happening::left;
+  e.client = x.who;
+  e.room = x.room;
+  e.number = r->members - 1;
+  home().report(std::move(e));
+  member_left(*r);
+}
+
+void supervisor::answer_place(place& x) {
+  auto why = errc::none;
+  auto* r = x.room.empty() || protected_name(x.room)
+              ? nullptr
+              : find_or_announce(x.room, why);
+  if (r == nullptr || r->members >= env_.supervisor_limits.spread_members)
+    x.told(least_loaded());
+  else
+    x.told(r->home);
+}
+
+unit_id supervisor::least_loaded() const noexcept {
+  auto i = std::min_element(load_.begin(), load_.end());
+  return static_cast<unit_id>(i - load_.begin());
+}
+
+// -- rooms -----------------------------------------------------------------------------
+
+void supervisor::open(room_entry& x) {
+  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
+  room_of_actor_.emplace(x.where->id(), x.name);
+  monitor(x.where);
+  lifecycle_event e;
+  e.what = happening::room_opened;
+  e.room = x.name;
+  home().report(std::move(e));
+}
+
+void supervisor::member_left(room_entry& x) {
+  --x.members;
+  if (x.members == 0 && !x.named && !x.quarantined)
+    close(x, errc::none);
+}
+
+// Forgets the room at once; its actor ends behind what it has still to do.
+void supervisor::close(room_entry& x, errc why) {
+  tell(x.where, retire{why});
+  if (!x.named)
+    load_[x.home] -= std::min(load_[x.home], room_weight);
+  lifecycle_event e;
+  e.what = happening::room_closed;
+  e.room = x.name;
+  home().report(std::move(e));
+  who_.erase_room(std::string{x.name});
+}
+
+void supervisor::room_crashed(room_entry& x) {
+  auto now = home().now();
+  auto& limits = env_.supervisor_limits;
+  prune(x.crashes, now - limits.restart_window);
+  prune(crashes_, now - limits.restart_window);
+  x.crashes.push_back(now);
+  crashes_.push_back(now);
+  if (crashes_.size() >= limits.crashes_max) {
+    // The fault is not in one room: end, and be restarted from outside.
+    quit(errc::fault);
+    return;
+  }
+  lifecycle_event e;
+  e.room = x.name;
+  e.number = x.members;
+  e.why = errc::fault;
+  if (x.crashes.size() >= limits.restarts_max) {
+    e.what = happening::room_quarantined;
+    home().report(std::move(e));
+    env_.counts->rooms_quarantined.add();
+    x.quarantined = true;
+    x.where = nullptr;
+    x.members = 0;
+    for (auto& [id, c] : who_.clients())
+      if (std::erase_if(c.seats, [&x](auto& s) { return s.room == &x; }) > 0)
+        tell(c.who->reader, room_lost{x.name, errc::room_closed});
+    return;
+  }
+  e.what = happening::room_restarted;
+  home().report(std::move(e));
+  env_.counts->rooms_restarted.add();
+  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
+  room_of_actor_.emplace(x.where->id(), x.name);
+  monitor(x.where);
+  adopt members;
+  for (auto& [id, c] : who_.clients())
+    for (auto& s : c.seats)
+      if (s.room == &x)
+        members.members.push_back({c.who, s.options, 0, 0});
+  tell(x.where, std::move(members));
+  // Also to those that are not members any more: a leave may have died with the
+  // old room.
+  for (auto& [id, c] : who_.clients())
+    tell(c.who->reader, room_moved{x.name, x.where});
+}
+
+// -- deaths ----------------------------------------------------------------------------
+
+void supervisor::monitor_down(const caf::down_msg& x) {
+  auto id = x.source.id();
+  auto why = reason(x.reason);
+  if (auto client = who_.owner_of(id); client != 0) {
+    who_.forget_actor(id);
+    if (auto* c = who_.client(client))
+      client_ended(*c,
+                   c->who->reader->id() == id ? actor_kind::reader
+                                              : actor_kind::writer,
+                   why);
+    return;
+  }
+  if (auto i = room_of_actor_.find(id); i != room_of_actor_.end()) {
+    auto* r = who_.room(i->second);
+    room_of_actor_.erase(i);
+    if (r != nullptr && r->where && r->where->id() == id)
+      room_crashed(*r);
+    if (draining_)
+      finish_drain();
+    return;
+  }
+  if (inspector_ && inspector_->id() == id && !draining_) {
+    auto now = home().now();
+    prune(inspector_crashes_, now - env_.supervisor_limits.restart_window);
+    inspector_crashes_.push_back(now);
+    if (inspector_crashes_.size() >= env_.supervisor_limits.restarts_max)
+      inspector_ = nullptr; // the broker works blind, but it works
+    else
+      start_inspector();
+  }
+}
+
+void supervisor::start_inspector() {
+  inspector_ = spawn_on<inspector>(home(), env_, probes_);
+  monitor(inspector_);
+}
+
+void supervisor::client_ended(client_entry& who, actor_kind which, errc why) {
+  const bool first = !who.reader_down && !who.writer_down;
+  (which == actor_kind::reader ? who.reader_down : who.writer_down) = true;
+  if (first) {
+    who.why = why;
+    leave_all(who);
+  }
+  if (!who.chain.empty())
+    who.chain += " > ";
+  who.chain += to_string(which);
+  who.chain += ' ';
+  who.chain += to_string(why);
+  if (who.over())
+    bury(who);
+}
+
+void supervisor::leave_all(client_entry& who) {
+  auto seats = std::move(who.seats);
+  who.seats.clear();
+  for (auto& s : seats) {
+    tell(s.room->where, leave{who.who->id, 0, 0, false});
+    lifecycle_event e;
+    e.what = happening::left;
+    e.client = who.who->id;
+    e.room = s.room->name;
+    e.number = s.room->members - 1;
+    home().report(std::move(e));
+    member_left(*s.room);
+  }
+  who.rooms_left = seats.size();
+}
+
+void supervisor::bury(client_entry& who) {
+  auto& load = load_[who.who->unit % load_.size()];
+  load -= std::min<std::size_t>(load, 1);
+  lifecycle_event e;
+  e.what = happening::client_down;
+  e.client = who.who->id;
+  e.why = who.why;
+  e.kind = who.chain.starts_with("writer") ? actor_kind::writer
+                                           : actor_kind::reader;
+  e.text = std::move(who.chain);
+  e.number = who.rooms_left;
+  e.number2 = who.who->gaps.load(std::memory_order_relaxed);
+  home().report(std::move(e));
+  who_.erase_client(who.who->id);
+  if (draining_)
+    finish_drain();
+}
+
+// -- books -----------------------------------------------------------------------------
+
+books supervisor::count() const {
+  books result;
+  result.clients = who_.clients().size();
+  for (auto& [id, c] : who_.clients()) {
+    result.readers += c.reader_down ? 0 : 1;
+    result.writers += c.writer_down ? 0 : 1;
+    result.sockets += c.socket_gone ? 0 : 1;
+    result.memberships += c.seats.size();
+    result.bytes_queued += c.who->flow->queued();
+  }
+  for (auto& [name, r] : who_.rooms()) {
+    result.rooms += r.where ? 1 : 0;
+    result.quarantined += r.quarantined ? 1 : 0;
+  }
+  return result;
+}
+
+// -- the pulse ---------------------------------------------------------------------------
+
+void supervisor::beat() {
+  home().timers().arm_in(pulse_, draining_ ? drain_beat : idle_beat);
+  if (draining_) {
+    for (std::size_t n = 0;
+         n < env_.supervisor_limits.drain_slice && !to_tell_.empty(); ++n) {
+      if (auto* c = who_.client(to_tell_.back()))
+        tell(c->who->reader, evict{errc::shutdown});
+      to_tell_.pop_back();
+    }
+    finish_drain();
+    return;
+  }
+  // Rooms that a handshake announced and nobody joined.
+  auto old = home().now() - env_.supervisor_limits.placement_timeout;
+  auto& rooms = who_.rooms();
+  for (auto i = rooms.begin(); i != rooms.end();) {
+    auto& r = i->second;
+    if (!r.where && !r.quarantined && !r.named && r.placed_at < old) {
+      load_[r.home] -= std::min(load_[r.home], room_weight);
+      i = rooms.erase(i);
+    } else {
+      ++i;
+    }
+  }
+}
+
+// -- drain ------------------------------------------------------------------------------
+
+void supervisor::drain() {
+  if (draining_)
+    return;
+  draining_ = true;
+  env_.draining.store(true, std::memory_order_release);
+  lifecycle_event e;
+  e.what = happening::draining;
+  e.number = who_.clients().size();
+  home().report(std::move(e));
+  for (auto& [name, r] : who_.rooms())
+    tell(r.where, flush{});
+  for (auto& [id, c] : who_.clients())
+    to_tell_.push_back(id);
+  home().timers().arm_in(pulse_, drain_beat);
+  finish_drain();
+}
+
+void supervisor::finish_drain() {
+  if (!who_.clients().empty())
+    return;
+  if (!rooms_told_) {
+    rooms_told_ = true;
+    for (auto& [name, r] : who_.rooms())
+      tell(std::exchange(r.where, nullptr), retire{errc::none});
+  }
+  if (room_of_actor_.empty())
+    quit(errc::none);
+}
+
+} // namespace greenroom

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "actors/directory.hpp"
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
+#include "actors/runtime/actor.hpp"
+#include "actors/timer_wheel.hpp"
+
+namespace greenroom {
+
+/// A room named on the command line.
+struct named_room {
+  std::string name;
+  room_options options;
+};
+
+/// Births, directions, deaths: holds every room and every pair, hears of each end
+/// through monitors, and cleans up behind it. Joins and deaths of a client both
+/// pass through here, so a room cannot see the leave before the join. Never waits:
+/// it delegates.
+class supervisor final : public actor {
+public:
+  supervisor(caf::actor_config& cfg, unit& home, engine& env,
+             std::vector<named_room> rooms, room_options on_demand);
+
+protected:
+  void started() override;
+  bool receive(caf::mailbox_element& in) override;
+  void monitor_down(const caf::down_msg& x) override;
+  void link_down(const caf::exit_msg& x) override;
+  void stopped(errc why) override;
+
+private:
+  class pulse final : public timer {
+  public:
+    explicit pulse(supervisor& owner) : owner_(owner) {
+    }
+
+  protected:
+    void fired() override {
+      tell(owner_.self(), tick{});
+    }
+
+  private:
+    supervisor& owner_;
+  };
+
+  void admit(client_up& x);
+  void seat(join_room& x);
+  void unseat(const leave_room& x);
+  void answer_place(place& x);
+  void refuse(const join_room& x, const client_entry& who, errc why);
+
+  void client_ended(client_entry& who, actor_kind which, errc why);
+  void leave_all(client_entry& who);
+  void bury(client_entry& who);
+
+  room_entry* find_or_announce(const std::string& name, errc& why);
+  void open(room_entry& x);
+  void member_left(room_entry& x);
+  void close(room_entry& x, errc why);
+  void room_crashed(room_entry& x);
+  void start_inspector();
+
+  unit_id least_loaded() const noexcept;
+  books count() const;
+  void beat();
+  void drain();
+  void finish_drain();
+
+  engine& env_;
+  std::vector<named_room> named_;
+  room_options on_demand_;
+  directory who_;
+  std::unordered_map<std::uint64_t, std::string> room_of_actor_;
+  std::vector<std::size_t> load_; // connections per unit
+  std::vector<caf::actor> probes_;
+  caf::actor inspector_;
+  std::deque<steady_time> inspector_crashes_;
+  std::deque<steady_time> crashes_; // of rooms, all of them
+  pulse pulse_;
+  bool draining_ = false;
+  bool rooms_told_ = false;
+  std::vector<client_id> to_tell_; // clients a drain has not told yet
+};
+
+} // namespace greenroom
