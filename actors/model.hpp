@@ -68,6 +68,12 @@ struct room_options {
   std::chrono::milliseconds write_delay{0};
 };
 
+/// A room that exists from the start.
+struct named_room {
+  std::string name;
+  room_options options;
+};
+
 struct join_options {
   /// Whether the member gets what it published itself.
   bool echo = true;

@@ -15,12 +15,6 @@
 
 namespace greenroom {
 
-/// A room named on the command line.
-struct named_room {
-  std::string name;
-  room_options options;
-};
-
 /// Births, directions, deaths: holds every room and every pair, hears of each end
 /// through monitors, and cleans up behind it. Joins and deaths of a client both
 /// pass through here, so a room cannot see the leave before the join. Never waits:

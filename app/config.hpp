@@ -13,12 +13,6 @@
 
 namespace greenroom {
 
-/// A room that exists from the start.
-struct named_room {
-  std::string name;
-  room_options options;
-};
-
 /// Whether sends go through io_uring.
 enum class io_uring_use : std::uint8_t {
   automatic, ///< where the kernel allows it

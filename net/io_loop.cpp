@@ -100,7 +100,7 @@ bool io_loop::flush() {
 
 void io_loop::tell_tally() noexcept {
   auto x = std::exchange(tally_, {});
-  if (x.bytes_in != 0) {
+  if ((x.bytes_in | x.messages_in) != 0) {
     counts_.bytes_in.add(x.bytes_in);
     counts_.messages_in.add(x.messages_in);
   }
