@@ -16,6 +16,12 @@ struct reader_options {
   /// Publications of one connection that its rooms have not handled yet; its
   /// socket is not read beyond them.
   std::uint32_t posts_max = 256;
+  /// Of dialects with a ping of their own (WebSocket pings are the session's).
+  std::chrono::milliseconds ping_every{25'000};
+  /// From such a ping to its answer; must be shorter than `ping_every`.
+  std::chrono::milliseconds pong_timeout{10'000};
+  /// From the upgrade to the greeting, in dialects that have one.
+  std::chrono::milliseconds greeting_timeout{10'000};
 };
 
 struct supervisor_options {

@@ -55,7 +55,8 @@ bool reader::receive(caf::mailbox_element& in) {
       run_commands();
       settle();
     },
-    [this](resume_reading&) { settle(); },
+    [this](resume_reading&) { settle(); }, //
+    [this](tick&) { beat(); },
     [this](room_moved& x) { move_to(x); },
     [this](room_lost& x) { let_go(x.why, x.room); },
     [this](socket_closed& x) { quit(x.why); },
@@ -74,6 +75,7 @@ void reader::stopped(errc why) {
   rooms_.clear();
   waiting_.reset();
   inflow_.reset();
+  heartbeat_.reset();
   who_.reset();
 }
 
@@ -141,6 +143,10 @@ void reader::settle() {
   if (!open_ && answers_due_ == 0 && !waiting_) {
     open_ = true;
     socket_->accept();
+    if (who_->dialect->ping()) {
+      heartbeat_ = std::make_unique<heartbeat>(*this);
+      home().timers().arm_in(*heartbeat_, env_.reader.greeting_timeout);
+    }
   }
   if (waiting_ || not_taken_ == 0)
     return;
@@ -154,6 +160,38 @@ void reader::settle() {
       return;
   }
   socket_->taken(std::exchange(not_taken_, 0));
+}
+
+// The greeting must come in time; then a ping goes out every so often, and its
+// answer must come in time too.
+void reader::beat() {
+  auto& limits = env_.reader;
+  if (!beating_) {
+    quit(errc::stale);
+  } else if (dialogue_.pings_out > 0) {
+    quit(errc::no_pong);
+  } else if (!pinged_) {
+    pinged_ = true;
+    ++dialogue_.pings_out;
+    deliver_to(*who_, who_->dialect->ping());
+    home().timers().arm_in(*heartbeat_, limits.pong_timeout);
+  } else {
+    pinged_ = false;
+    home().timers().arm_in(*heartbeat_,
+                           limits.ping_every - limits.pong_timeout);
+  }
+}
+
+// The first ping comes at a moment of its own between half an interval and a whole
+// one: connections made at once do not beat together.
+void reader::start_beating() {
+  if (!heartbeat_ || beating_)
+    return;
+  beating_ = true;
+  auto half = env_.reader.ping_every / 2;
+  auto spread = (who_->id * 0x9E3779B97F4A7C15ULL) >> 54; // 10 bits
+  home().timers().arm_in(*heartbeat_,
+                         half + half * static_cast<int>(spread) / 1024);
 }
 
 // -- commands ---------------------------------------------------------------------------
@@ -193,6 +231,7 @@ void reader::run(command& x) {
       break;
     }
     case verb::hello: {
+      start_beating();
       answer a;
       a.what = x.what;
       a.id = x.id;

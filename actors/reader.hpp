@@ -12,6 +12,7 @@
 #include "actors/ports.hpp"
 #include "actors/rate.hpp"
 #include "actors/runtime/actor.hpp"
+#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -34,6 +35,21 @@ protected:
   void stopped(errc why) override;
 
 private:
+  /// Beats for dialects with a greeting and a ping of their own.
+  class heartbeat final : public timer {
+  public:
+    explicit heartbeat(reader& owner) : owner_(owner) {
+    }
+
+  protected:
+    void fired() override {
+      tell(owner_.self(), tick{});
+    }
+
+  private:
+    reader& owner_;
+  };
+
   struct membership {
     std::string room;
     caf::actor where;
@@ -52,6 +68,8 @@ private:
   void let_go(errc why, const std::string& room);
   void move_to(room_moved& x);
   void settle();
+  void beat();
+  void start_beating();
   membership* find(std::string_view room);
 
   const engine& env_;
@@ -69,7 +87,10 @@ private:
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
   rate_limit bytes_;
-  bool open_ = false; // the upgrade was answered
+  std::unique_ptr<heartbeat> heartbeat_;
+  bool beating_ = false; // the greeting came, pings go out
+  bool pinged_ = false;  // the next beat looks for the answer
+  bool open_ = false;    // the upgrade was answered
 };
 
 } // namespace greenroom
