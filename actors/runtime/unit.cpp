@@ -1,5 +1,6 @@
 #include "actors/runtime/unit.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace greenroom {
@@ -40,16 +41,30 @@ void unit::enter() noexcept {
   current_unit = this;
 }
 
-void unit::stop() noexcept {
+void unit::stop(std::chrono::milliseconds grace) noexcept {
+  grace_.store(grace.count(), std::memory_order_relaxed);
   stopping_.store(true, std::memory_order_release);
   loop_.wake();
 }
 
 void unit::run() {
   enter();
-  while (!stopping_.load(std::memory_order_acquire))
-    if (!turn())
-      loop_.wait(loop_.timers().next_deadline());
+  auto deadline = steady_time::max();
+  for (;;) {
+    const bool more = turn();
+    auto until = loop_.timers().next_deadline();
+    if (stopping_.load(std::memory_order_acquire)) {
+      if (deadline == steady_time::max())
+        deadline = now()
+                   + std::chrono::milliseconds{
+                     grace_.load(std::memory_order_relaxed)};
+      if (live_count_ == 0 || now() >= deadline)
+        break;
+      until = std::min(until, now() + std::chrono::milliseconds{5});
+    }
+    if (!more)
+      loop_.wait(until);
+  }
   current_unit = nullptr;
 }
 

@@ -72,8 +72,9 @@ public:
   /// Turns and sleeps until `stop`. The calling thread becomes the unit's.
   void run();
 
-  /// Any thread.
-  void stop() noexcept;
+  /// Ends `run` once no actor lives, or `grace` later if some will not end. Any
+  /// thread.
+  void stop(std::chrono::milliseconds grace) noexcept;
 
   /// Puts an actor with mail into the ready queue. Any thread.
   void schedule(actor& x) noexcept;
@@ -134,6 +135,7 @@ private:
   lifecycle_batch reported_;
   std::uint64_t reports_lost_ = 0;
   std::function<void(lifecycle_batch)> reporter_;
+  std::atomic<std::int64_t> grace_{0}; // milliseconds
   std::atomic<bool> stopping_{false};
 };
 

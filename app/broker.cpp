@@ -1,0 +1,175 @@
+#include "app/broker.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include "actors/desk.hpp"
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
+#include "actors/runtime/reason.hpp"
+#include "actors/runtime/unit.hpp"
+#include "actors/supervisor.hpp"
+#include "net/io_loop.hpp"
+#include "net/listener.hpp"
+
+namespace greenroom {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// What is left when the supervisor has ended are actors on their way out.
+constexpr auto stop_grace = 1000ms;
+
+// EX_SOFTWARE of sysexits.h: our own fault, start me again.
+constexpr int exit_software = 70;
+
+struct system_config : caf::actor_system_config {
+  system_config() {
+    // CAF's own workers run nothing of ours: one, and one that does not poll.
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", 1);
+  }
+};
+
+} // namespace
+
+// Declared in the order of birth: loops outlive the actor system, which outlives
+// the units, which outlive whoever talks to them.
+struct broker::parts {
+  parts(const broker_options& x, log_port& to, metrics& count)
+    : options(x), log(to), counts(count) {
+  }
+
+  broker_options options;
+  log_port& log;
+  metrics& counts;
+  engine env;
+  std::vector<std::unique_ptr<net::io_loop>> loops;
+  system_config config;
+  std::optional<caf::actor_system> system;
+  std::vector<std::unique_ptr<unit>> units;
+  std::optional<desk> front;
+  std::optional<net::listener> listener;
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::condition_variable changed;
+  // Guarded by the mutex.
+  bool over = false;
+  errc why = errc::none;
+  std::optional<steady_time> drain_deadline;
+
+  void end_units() {
+    for (auto& u : units)
+      u->stop(stop_grace);
+    for (auto& t : threads)
+      t.join();
+    threads.clear();
+  }
+};
+
+broker::broker(const broker_options& options, log_port& log, metrics& counts)
+  : parts_(std::make_unique<parts>(options, log, counts)) {
+}
+
+broker::~broker() {
+  auto& p = *parts_;
+  if (!p.threads.empty()) {
+    drain();
+    wait();
+  }
+  p.listener.reset();
+  p.env.supervisor = nullptr;
+  p.units.clear();
+  if (p.system)
+    p.system->await_actors_before_shutdown(false);
+}
+
+void broker::start() {
+  auto& p = *parts_;
+  auto& o = p.options;
+  p.env.counts = &p.counts;
+  p.env.log = &p.log;
+  p.env.reader = o.reader;
+  p.env.supervisor_limits = o.supervisor;
+  p.env.member = o.member;
+  p.env.room = o.room;
+  p.env.inspection = o.inspector;
+  p.system.emplace(p.config);
+  for (std::size_t i = 0; i < o.threads; ++i) {
+    p.loops.push_back(std::make_unique<net::io_loop>(p.counts, &p.log));
+    p.units.push_back(std::make_unique<unit>(
+      *p.system, static_cast<unit_id>(i), *p.loops.back(), p.counts));
+    p.env.units.push_back(p.units.back().get());
+  }
+  p.front.emplace(p.env);
+  std::vector<net::io_loop*> loops;
+  for (auto& x : p.loops)
+    loops.push_back(x.get());
+  p.listener.emplace(loops, *p.front, o.listener, o.http, o.session, p.counts,
+                     p.log);
+  p.listener->open();
+  p.env.supervisor = spawn_on<supervisor>(*p.units.front(), p.env, o.rooms,
+                                          o.room_defaults);
+  p.env.supervisor->attach_functor([&p](const caf::error& x) {
+    std::lock_guard guard{p.mutex};
+    p.over = true;
+    p.why = reason(x);
+    p.changed.notify_all();
+  });
+  for (auto& u : p.units)
+    p.threads.emplace_back([unit = u.get()] { unit->run(); });
+}
+
+std::uint16_t broker::port() const {
+  return parts_->listener->port();
+}
+
+void broker::drain() {
+  auto& p = *parts_;
+  {
+    std::lock_guard guard{p.mutex};
+    if (p.drain_deadline)
+      return;
+    p.drain_deadline
+      = std::chrono::steady_clock::now() + p.options.drain_timeout;
+    p.changed.notify_all();
+  }
+  if (p.listener)
+    p.listener->stop();
+  tell(p.env.supervisor, stop_all{});
+}
+
+int broker::wait() {
+  auto& p = *parts_;
+  bool finished = false;
+  auto why = errc::none;
+  {
+    std::unique_lock guard{p.mutex};
+    p.changed.wait(guard, [&p] { return p.over || p.drain_deadline; });
+    if (!p.over)
+      p.changed.wait_until(guard, *p.drain_deadline, [&p] { return p.over; });
+    finished = p.over;
+    why = p.why;
+  }
+  if (!finished)
+    p.log.write(log_record{level::warn, "drain_cut_off"});
+  if (finished && why != errc::none)
+    p.log.write(log_record{level::error, "supervisor_down"}.with(
+      "reason", to_string(why)));
+  p.end_units();
+  return finished && why != errc::none ? exit_software : 0;
+}
+
+engine& broker::env() noexcept {
+  return parts_->env;
+}
+
+} // namespace greenroom

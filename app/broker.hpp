@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "actors/log.hpp"
+#include "actors/metrics.hpp"
+#include "app/config.hpp"
+
+namespace greenroom {
+
+struct engine;
+
+/// The wiring: units, actors, listener, and the order of their birth and death. One
+/// thread starts, drains and waits; it is not a unit's.
+class broker {
+public:
+  /// @param log and @param counts outlive this
+  broker(const broker_options& options, log_port& log, metrics& counts);
+
+  ~broker();
+
+  broker(const broker&) = delete;
+  broker& operator=(const broker&) = delete;
+
+  /// Binds, starts the units and opens the named rooms.
+  /// @throws std::system_error if the address cannot be bound or descriptors ran
+  /// out; its text is one line for the operator
+  void start();
+
+  /// The port that is listened on, also if 0 was asked for. @pre started
+  std::uint16_t port() const;
+
+  /// Begins to end: no more connections, 1001 to everyone. Returns at once; later
+  /// calls do nothing. Any thread.
+  void drain();
+
+  /// Waits until everything has ended, at most the drain timeout longer than a
+  /// drain allows.
+  /// @returns the exit status: 0, or 70 if the supervisor crashed
+  int wait();
+
+  /// The actors' side, for tests and the inspection API.
+  engine& env() noexcept;
+
+private:
+  struct parts;
+  std::unique_ptr<parts> parts_;
+};
+
+} // namespace greenroom
