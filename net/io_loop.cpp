@@ -220,7 +220,7 @@ void io_loop::link_before(sender& x, sender& where) noexcept {
 
 // -- work -----------------------------------------------------------------------
 
-void io_loop::defer(loop_task& x) noexcept {
+void io_loop::defer_task(loop_task& x) noexcept {
   x.next_ = nullptr;
   if (deferred_tail_ == nullptr)
     deferred_head_ = &x;

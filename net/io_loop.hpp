@@ -182,12 +182,12 @@ public:
 
   /// Runs `x` in this poll or the next, in the order of the calls. Takes it
   /// over.
-  void defer(loop_task& x) noexcept;
+  void defer_task(loop_task& x) noexcept;
 
   /// Runs `f()` in this poll or the next.
   template <class F>
   void defer(F&& f) {
-    defer(*new function_task<std::decay_t<F>>(std::forward<F>(f)));
+    defer_task(*new function_task<std::decay_t<F>>(std::forward<F>(f)));
   }
 
   /// Runs `f()` on the loop's thread and wakes it. Any thread; in order for
