@@ -13,14 +13,10 @@ namespace {
 class mail_sink final : public socket_sink {
 public:
   mail_sink(caf::actor reader, caf::actor supervisor, client_id client)
-    : reader_(std::move(reader)),
-      supervisor_(std::move(supervisor)),
-      client_(client) {
-  }
+    : reader_(std::move(reader)), supervisor_(std::move(supervisor)),
+      client_(client) {}
 
-  ~mail_sink() override {
-    tell(supervisor_, socket_gone{client_});
-  }
+  ~mail_sink() override { tell(supervisor_, socket_gone{client_}); }
 
   void received(inbound message) override {
     tell(reader_, greenroom::received{std::move(message)});

@@ -12,8 +12,7 @@ namespace greenroom {
 class desk final : public front_desk {
 public:
   /// @param env outlives this
-  explicit desk(engine& env) : env_(env) {
-  }
+  explicit desk(engine& env) : env_(env) {}
 
   void place(std::string room, std::function<void(unit_id)> told) override;
 

@@ -30,9 +30,7 @@ struct engine {
   std::atomic<client_id> last_client{0};
   std::atomic<bool> draining{false};
 
-  unit& at(unit_id id) const {
-    return *units[id % units.size()];
-  }
+  unit& at(unit_id id) const { return *units[id % units.size()]; }
 };
 
 } // namespace greenroom

@@ -39,12 +39,12 @@ enum class errc : std::uint8_t {
   room_unknown,
   room_forbidden,
   room_full,
-  too_many_rooms,         ///< the process holds as many rooms as it may
-  too_many_rooms_joined,  ///< the connection is in as many rooms as it may
-  room_quarantined,       ///< it crashed again and again
+  too_many_rooms,        ///< the process holds as many rooms as it may
+  too_many_rooms_joined, ///< the connection is in as many rooms as it may
+  room_quarantined,      ///< it crashed again and again
   already_joined,
   not_joined,
-  not_available,          ///< a feature that this broker or room does not offer
+  not_available, ///< a feature that this broker or room does not offer
   unknown_command,
   unauthorized,
   origin_refused,
@@ -55,8 +55,8 @@ enum class errc : std::uint8_t {
   header_too_big,
   not_found,
   method_not_allowed,
-  upgrade_required,       ///< not a WebSocket request, or not version 13
-  last_, // keep last
+  upgrade_required, ///< not a WebSocket request, or not version 13
+  last_,            // keep last
 };
 
 /// How loud a reason is in the log: peers that leave are debug, limits are

@@ -6,11 +6,8 @@ namespace greenroom {
 
 inspector::inspector(caf::actor_config& cfg, unit& home, const engine& env,
                      std::vector<caf::actor> probes)
-  : actor(cfg, home, actor_kind::inspector),
-    env_(env),
-    probes_(std::move(probes)),
-    pulse_(*this) {
-}
+  : actor(cfg, home, actor_kind::inspector), env_(env),
+    probes_(std::move(probes)), pulse_(*this) {}
 
 void inspector::started() {
   for (auto& p : probes_)
@@ -148,9 +145,10 @@ void inspector::beat() {
     tell(p, take_sample{self()});
   auto me = self();
   tell(env_.supervisor,
-       ask_books{{}, 0, [me](const books& x, const caf::actor&, const member_ptr&) {
-                   tell(me, counted{x});
-                 }});
+       ask_books{
+         {}, 0, [me](const books& x, const caf::actor&, const member_ptr&) {
+           tell(me, counted{x});
+         }});
 }
 
 void inspector::snapshot() {
@@ -217,8 +215,7 @@ void inspector::snapshot() {
 // -- probe --------------------------------------------------------------------------------
 
 probe::probe(caf::actor_config& cfg, unit& home)
-  : actor(cfg, home, actor_kind::probe) {
-}
+  : actor(cfg, home, actor_kind::probe) {}
 
 bool probe::receive(caf::mailbox_element& in) {
   return dispatch(

@@ -25,13 +25,10 @@ protected:
 private:
   class pulse final : public timer {
   public:
-    explicit pulse(inspector& owner) : owner_(owner) {
-    }
+    explicit pulse(inspector& owner) : owner_(owner) {}
 
   protected:
-    void fired() override {
-      tell(owner_.self(), tick{});
-    }
+    void fired() override { tell(owner_.self(), tick{}); }
 
   private:
     inspector& owner_;

@@ -22,9 +22,7 @@ struct log_record {
   std::string message;
   std::vector<std::pair<std::string, value>> fields;
 
-  log_record(level how, std::string_view what)
-    : loudness(how), message(what) {
-  }
+  log_record(level how, std::string_view what) : loudness(how), message(what) {}
 
   log_record&& with(std::string_view key, std::string_view text) && {
     fields.emplace_back(std::string{key}, value{std::string{text}});
@@ -41,8 +39,8 @@ struct log_record {
   }
 
   template <class Number>
-  requires(std::is_arithmetic_v<Number>)
-  log_record&& with(std::string_view key, Number n) && {
+    requires(std::is_arithmetic_v<Number>)
+  log_record && with(std::string_view key, Number n) && {
     if constexpr (std::is_floating_point_v<Number>)
       fields.emplace_back(std::string{key}, value{static_cast<double>(n)});
     else

@@ -55,9 +55,7 @@ public:
     acquire();
   }
 
-  inflow_token(const inflow_token& x) noexcept : flow_(x.flow_) {
-    acquire();
-  }
+  inflow_token(const inflow_token& x) noexcept : flow_(x.flow_) { acquire(); }
 
   inflow_token(inflow_token&& x) noexcept = default;
 
@@ -66,9 +64,7 @@ public:
     return *this;
   }
 
-  ~inflow_token() {
-    release();
-  }
+  ~inflow_token() { release(); }
 
 private:
   void acquire() noexcept {

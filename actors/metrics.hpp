@@ -28,8 +28,8 @@ private:
   std::atomic<std::int64_t> value_{0};
 };
 
-using errc_counters
-  = std::array<counter, static_cast<std::size_t>(errc::last_)>;
+using errc_counters =
+  std::array<counter, static_cast<std::size_t>(errc::last_)>;
 
 /// What the whole process counts. Written from any thread. Names follow the
 /// metrics they end up in.
@@ -45,14 +45,14 @@ struct metrics {
   counter bytes_in;
   counter frames_out; ///< frames the kernel took
   counter bytes_out;
-  counter sends;      ///< system calls or ring entries that carried them
+  counter sends; ///< system calls or ring entries that carried them
   // -- rooms, written by actors ----------------------------------------------------
   counter publications;
-  counter deliveries;      ///< publication to one member, enqueued
-  counter dropped;         ///< deliveries dropped by an overflow policy
-  counter discarded;       ///< frames a dead connection never sent
-  counter posts_lost;      ///< publications lost in a crashed room
-  counter crashes;         ///< exceptions in handlers
+  counter deliveries; ///< publication to one member, enqueued
+  counter dropped;    ///< deliveries dropped by an overflow policy
+  counter discarded;  ///< frames a dead connection never sent
+  counter posts_lost; ///< publications lost in a crashed room
+  counter crashes;    ///< exceptions in handlers
   counter rooms_restarted;
   counter rooms_quarantined;
   errc_counters commands_refused;

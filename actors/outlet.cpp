@@ -4,12 +4,8 @@ namespace greenroom {
 
 outlet::outlet(caf::actor_config& cfg, unit& home, const engine& env,
                caf::actor owner, std::string name, overflow_policy overflow)
-  : actor(cfg, home, actor_kind::outlet),
-    env_(env),
-    room_(std::move(owner)),
-    name_(std::move(name)),
-    overflow_(overflow) {
-}
+  : actor(cfg, home, actor_kind::outlet), env_(env), room_(std::move(owner)),
+    name_(std::move(name)), overflow_(overflow) {}
 
 void outlet::started() {
   link_to(room_);

@@ -17,9 +17,7 @@ public:
   outlet(caf::actor_config& cfg, unit& home, const engine& env,
          caf::actor owner, std::string name, overflow_policy overflow);
 
-  std::string_view room_name() const noexcept override {
-    return name_;
-  }
+  std::string_view room_name() const noexcept override { return name_; }
 
 protected:
   void started() override;

@@ -47,9 +47,7 @@ public:
   virtual wire_ptr ping() const;
 
   /// Whether a sender gets its own publications, where its join did not say.
-  virtual bool echoes() const noexcept {
-    return true;
-  }
+  virtual bool echoes() const noexcept { return true; }
 };
 
 /// What the operator sees of one connection's outbox. Snapshot.
@@ -161,9 +159,9 @@ public:
 
   /// Gives a connection its reader and writer. On thread of unit `home`, where
   /// the socket lives already. They call `accept` or `refuse`.
-  virtual std::unique_ptr<socket_sink>
-  open(unit_id home, std::shared_ptr<socket_port> socket, upgrade request)
-    = 0;
+  virtual std::unique_ptr<socket_sink> open(unit_id home,
+                                            std::shared_ptr<socket_port> socket,
+                                            upgrade request) = 0;
 
   /// Whether connections may come in: false while the broker drains. Any thread.
   virtual bool ready() const noexcept = 0;

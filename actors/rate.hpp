@@ -19,8 +19,8 @@ public:
     using namespace std::chrono;
     if (per_second == 0)
       return true;
-    auto cost = nanoseconds{
-      static_cast<std::int64_t>(n * 1'000'000'000ULL / per_second)};
+    auto cost =
+      nanoseconds{static_cast<std::int64_t>(n * 1'000'000'000ULL / per_second)};
     auto full = std::max(full_at_, now);
     if (full + cost > now + seconds{burst_seconds})
       return false;

@@ -7,9 +7,7 @@ namespace greenroom {
 reader::reader(caf::actor_config& cfg, unit& home, const engine& env,
                std::shared_ptr<socket_port> socket, member_ptr who,
                std::vector<command> implied)
-  : actor(cfg, home, actor_kind::reader),
-    env_(env),
-    socket_(std::move(socket)),
+  : actor(cfg, home, actor_kind::reader), env_(env), socket_(std::move(socket)),
     who_(std::move(who)) {
   dialogue_.client = who_->id;
   if (!implied.empty())
@@ -56,8 +54,7 @@ bool reader::receive(caf::mailbox_element& in) {
       settle();
     },
     [this](resume_reading&) { settle(); }, //
-    [this](tick&) { beat(); },
-    [this](room_moved& x) { move_to(x); },
+    [this](tick&) { beat(); }, [this](room_moved& x) { move_to(x); },
     [this](room_lost& x) { let_go(x.why, x.room); },
     [this](socket_closed& x) { quit(x.why); },
     [this](evict& x) { quit(x.why); });
@@ -154,8 +151,7 @@ void reader::settle() {
       >= env_.reader.posts_max) {
     inflow_->paused.store(true, std::memory_order_seq_cst);
     // The last one may have been handled just before the flag was set.
-    if (inflow_->pending.load(std::memory_order_seq_cst)
-          > inflow_->resume_below
+    if (inflow_->pending.load(std::memory_order_seq_cst) > inflow_->resume_below
         || !inflow_->paused.exchange(false, std::memory_order_acq_rel))
       return;
   }

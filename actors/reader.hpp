@@ -25,9 +25,7 @@ public:
          std::shared_ptr<socket_port> socket, member_ptr who,
          std::vector<command> implied);
 
-  client_id serves() const noexcept override {
-    return who_ ? who_->id : 0;
-  }
+  client_id serves() const noexcept override { return who_ ? who_->id : 0; }
 
 protected:
   void started() override;
@@ -38,13 +36,10 @@ private:
   /// Beats for dialects with a greeting and a ping of their own.
   class heartbeat final : public timer {
   public:
-    explicit heartbeat(reader& owner) : owner_(owner) {
-    }
+    explicit heartbeat(reader& owner) : owner_(owner) {}
 
   protected:
-    void fired() override {
-      tell(owner_.self(), tick{});
-    }
+    void fired() override { tell(owner_.self(), tick{}); }
 
   private:
     reader& owner_;
@@ -83,7 +78,7 @@ private:
   std::uint32_t answers_due_ = 0; // sent to rooms or the supervisor
   bool publishing_ = false;       // ... all of them publications to `target_`
   std::string target_;
-  command asked_; // the join or leave whose answer is due
+  command asked_;               // the join or leave whose answer is due
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
   rate_limit bytes_;

@@ -9,13 +9,8 @@ namespace greenroom {
 
 room::room(caf::actor_config& cfg, unit& home, const engine& env,
            std::string name, room_options options)
-  : actor(cfg, home, actor_kind::room),
-    env_(env),
-    name_(std::move(name)),
-    options_(options),
-    epoch_(make_epoch()),
-    delay_(*this) {
-}
+  : actor(cfg, home, actor_kind::room), env_(env), name_(std::move(name)),
+    options_(options), epoch_(make_epoch()), delay_(*this) {}
 
 // -- behaviour ------------------------------------------------------------------------
 
@@ -119,8 +114,8 @@ void room::drop(const leave& x) {
 caf::actor& room::outlet_on(unit_id where) {
   auto& entry = outlets_[where];
   if (!entry.first)
-    entry.first = spawn_on<outlet>(env_.at(where), env_, self(), name_,
-                                   options_.overflow);
+    entry.first =
+      spawn_on<outlet>(env_.at(where), env_, self(), name_, options_.overflow);
   return entry.first;
 }
 

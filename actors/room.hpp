@@ -20,12 +20,10 @@ namespace greenroom {
 /// every join and leave ends the turn first.
 class room final : public actor {
 public:
-  room(caf::actor_config& cfg, unit& home, const engine& env,
-       std::string name, room_options options);
+  room(caf::actor_config& cfg, unit& home, const engine& env, std::string name,
+       room_options options);
 
-  std::string_view room_name() const noexcept override {
-    return name_;
-  }
+  std::string_view room_name() const noexcept override { return name_; }
 
 protected:
   bool receive(caf::mailbox_element& in) override;
@@ -47,13 +45,10 @@ private:
 
   class delay final : public timer {
   public:
-    explicit delay(room& owner) : owner_(owner) {
-    }
+    explicit delay(room& owner) : owner_(owner) {}
 
   protected:
-    void fired() override {
-      tell(owner_.self(), flush{});
-    }
+    void fired() override { tell(owner_.self(), flush{}); }
 
   private:
     room& owner_;
@@ -79,7 +74,7 @@ private:
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   std::vector<std::pair<const protocol*, std::size_t>> dialects_;
-  std::vector<event> turn_; // posted since the last end of a turn
+  std::vector<event> turn_;          // posted since the last end of a turn
   std::vector<acknowledgement> due_; // for publications of this turn
   std::size_t turn_bytes_ = 0;
   bool flush_asked_ = false;

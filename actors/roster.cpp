@@ -78,10 +78,9 @@ void overflow(member& who, const wire_ptr& what, overflow_policy policy,
 } // namespace
 
 void roster::deliver_all(const broadcast& what, overflow_policy policy,
-                         const member_options& limits,
-                         metrics& counts) const {
-  const bool crowded = wire::live_bytes()
-                       > static_cast<std::int64_t>(limits.process_bytes_max);
+                         const member_options& limits, metrics& counts) const {
+  const bool crowded =
+    wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::int64_t deliveries = 0;
   for (const auto& [dialect, bytes] : what.portions) {
     for (const auto& g : groups_) {

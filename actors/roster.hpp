@@ -49,13 +49,9 @@ public:
 
   const seat* find(client_id who) const noexcept;
 
-  std::size_t size() const noexcept {
-    return index_.size();
-  }
+  std::size_t size() const noexcept { return index_.size(); }
 
-  const std::vector<group>& groups() const noexcept {
-    return groups_;
-  }
+  const std::vector<group>& groups() const noexcept { return groups_; }
 
   /// Sends a turn to every member, whoever has too much under way is treated as
   /// the room's policy says. Costs a message with a pointer per member.

@@ -25,13 +25,9 @@ void prune(std::deque<steady_time>& times, steady_time before) {
 
 supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
                        std::vector<named_room> rooms, room_options on_demand)
-  : actor(cfg, home, actor_kind::supervisor),
-    env_(env),
-    named_(std::move(rooms)),
-    on_demand_(on_demand),
-    load_(env.units.size(), 0),
-    pulse_(*this) {
-}
+  : actor(cfg, home, actor_kind::supervisor), env_(env),
+    named_(std::move(rooms)), on_demand_(on_demand), load_(env.units.size(), 0),
+    pulse_(*this) {}
 
 void supervisor::started() {
   for (auto* u : env_.units) {
@@ -55,8 +51,7 @@ void supervisor::started() {
 bool supervisor::receive(caf::mailbox_element& in) {
   return dispatch(
     in, [this](client_up& x) { admit(x); }, //
-    [this](join_room& x) { seat(x); },
-    [this](leave_room& x) { unseat(x); },
+    [this](join_room& x) { seat(x); }, [this](leave_room& x) { unseat(x); },
     [this](place& x) { answer_place(x); },
     [this](socket_gone& x) {
       if (auto* c = who_.client(x.who)) {
@@ -116,8 +111,7 @@ void supervisor::admit(client_up& x) {
 
 // -- directions ------------------------------------------------------------------------
 
-void supervisor::refuse(const join_room& x, const client_entry& who,
-                        errc why) {
+void supervisor::refuse(const join_room& x, const client_entry& who, errc why) {
   lifecycle_event e;
   e.what = happening::refused;
   e.client = x.who;
@@ -376,8 +370,8 @@ void supervisor::bury(client_entry& who) {
   e.what = happening::client_down;
   e.client = who.who->id;
   e.why = who.why;
-  e.kind = who.chain.starts_with("writer") ? actor_kind::writer
-                                           : actor_kind::reader;
+  e.kind =
+    who.chain.starts_with("writer") ? actor_kind::writer : actor_kind::reader;
   e.text = std::move(who.chain);
   e.number = who.rooms_left;
   e.number2 = who.who->gaps.load(std::memory_order_relaxed);

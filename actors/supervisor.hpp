@@ -34,13 +34,10 @@ protected:
 private:
   class pulse final : public timer {
   public:
-    explicit pulse(supervisor& owner) : owner_(owner) {
-    }
+    explicit pulse(supervisor& owner) : owner_(owner) {}
 
   protected:
-    void fired() override {
-      tell(owner_.self(), tick{});
-    }
+    void fired() override { tell(owner_.self(), tick{}); }
 
   private:
     supervisor& owner_;

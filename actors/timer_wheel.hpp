@@ -14,23 +14,16 @@ namespace greenroom {
 /// be disarmed or destroyed on the thread of its wheel.
 class timer {
 public:
-  timer() noexcept : prev_(this), next_(this) {
-  }
+  timer() noexcept : prev_(this), next_(this) {}
 
   timer(const timer&) = delete;
   timer& operator=(const timer&) = delete;
 
-  virtual ~timer() {
-    disarm();
-  }
+  virtual ~timer() { disarm(); }
 
-  bool armed() const noexcept {
-    return next_ != this;
-  }
+  bool armed() const noexcept { return next_ != this; }
 
-  steady_time deadline() const noexcept {
-    return deadline_;
-  }
+  steady_time deadline() const noexcept { return deadline_; }
 
   void disarm() noexcept {
     prev_->next_ = next_;
@@ -40,8 +33,7 @@ public:
 
 protected:
   /// Called on the wheel's thread once the deadline has passed; may arm again.
-  virtual void fired() {
-  }
+  virtual void fired() {}
 
 private:
   friend class timer_wheel;
@@ -68,8 +60,7 @@ public:
   static constexpr std::uint64_t slots = 4096; // one round: 82 s
 
   explicit timer_wheel(steady_time start) noexcept
-    : now_(start), current_(rounded_up(start)) {
-  }
+    : now_(start), current_(rounded_up(start)) {}
 
   timer_wheel(const timer_wheel&) = delete;
   timer_wheel& operator=(const timer_wheel&) = delete;
@@ -81,9 +72,7 @@ public:
   }
 
   /// The clock of the unit: the start of its turn.
-  steady_time now() const noexcept {
-    return now_;
-  }
+  steady_time now() const noexcept { return now_; }
 
   /// Arms `x` for `at`, wherever it was armed before.
   void arm(timer& x, steady_time at) noexcept {

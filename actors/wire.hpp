@@ -17,23 +17,15 @@ public:
   wire(const wire&) = delete;
   wire& operator=(const wire&) = delete;
 
-  std::string_view bytes() const noexcept {
-    return {data(), size_};
-  }
+  std::string_view bytes() const noexcept { return {data(), size_}; }
 
-  std::uint32_t size() const noexcept {
-    return size_;
-  }
+  std::uint32_t size() const noexcept { return size_; }
 
   /// How many frames the block holds: what a drop is counted in.
-  std::uint32_t frames() const noexcept {
-    return frames_;
-  }
+  std::uint32_t frames() const noexcept { return frames_; }
 
   /// Whether the last frame is a close frame; nothing may follow it.
-  bool closes() const noexcept {
-    return closes_;
-  }
+  bool closes() const noexcept { return closes_; }
 
   /// Bytes of all live blocks of the process, each counted once however many
   /// members wait for it. Any thread.
@@ -49,9 +41,7 @@ private:
     return reinterpret_cast<const char*>(this + 1);
   }
 
-  char* data() noexcept {
-    return reinterpret_cast<char*>(this + 1);
-  }
+  char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
 
   void release() const noexcept;
 
@@ -72,8 +62,7 @@ public:
       ptr_->refs_.fetch_add(1, std::memory_order_relaxed);
   }
 
-  wire_ptr(wire_ptr&& x) noexcept : ptr_(std::exchange(x.ptr_, nullptr)) {
-  }
+  wire_ptr(wire_ptr&& x) noexcept : ptr_(std::exchange(x.ptr_, nullptr)) {}
 
   wire_ptr& operator=(wire_ptr x) noexcept {
     std::swap(ptr_, x.ptr_);
@@ -85,17 +74,11 @@ public:
       ptr_->release();
   }
 
-  const wire* operator->() const noexcept {
-    return ptr_;
-  }
+  const wire* operator->() const noexcept { return ptr_; }
 
-  const wire& operator*() const noexcept {
-    return *ptr_;
-  }
+  const wire& operator*() const noexcept { return *ptr_; }
 
-  explicit operator bool() const noexcept {
-    return ptr_ != nullptr;
-  }
+  explicit operator bool() const noexcept { return ptr_ != nullptr; }
 
   friend bool operator==(const wire_ptr& x, const wire_ptr& y) noexcept {
     return x.ptr_ == y.ptr_;
@@ -104,8 +87,7 @@ public:
 private:
   friend class wire_builder;
 
-  explicit wire_ptr(const wire* adopted) noexcept : ptr_(adopted) {
-  }
+  explicit wire_ptr(const wire* adopted) noexcept : ptr_(adopted) {}
 
   const wire* ptr_ = nullptr;
 };
@@ -133,13 +115,9 @@ public:
     block_->closes_ = closes;
   }
 
-  std::size_t size() const noexcept {
-    return block_->size_;
-  }
+  std::size_t size() const noexcept { return block_->size_; }
 
-  bool empty() const noexcept {
-    return block_->size_ == 0;
-  }
+  bool empty() const noexcept { return block_->size_ == 0; }
 
   /// The block; the builder must not be used afterwards. Null when empty.
   wire_ptr finish() noexcept;

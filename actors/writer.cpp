@@ -6,10 +6,8 @@ namespace greenroom {
 
 writer::writer(caf::actor_config& cfg, unit& home, client_id client,
                std::shared_ptr<socket_port> socket)
-  : actor(cfg, home, actor_kind::writer),
-    client_(client),
-    socket_(std::move(socket)) {
-}
+  : actor(cfg, home, actor_kind::writer), client_(client),
+    socket_(std::move(socket)) {}
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(

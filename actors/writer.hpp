@@ -16,9 +16,7 @@ public:
   writer(caf::actor_config& cfg, unit& home, client_id client,
          std::shared_ptr<socket_port> socket);
 
-  client_id serves() const noexcept override {
-    return client_;
-  }
+  client_id serves() const noexcept override { return client_; }
 
 protected:
   bool receive(caf::mailbox_element& in) override;

@@ -45,8 +45,7 @@ struct system_config : caf::actor_system_config {
 // the units, which outlive whoever talks to them.
 struct broker::parts {
   parts(const broker_options& x, log_port& to, metrics& count)
-    : options(x), log(to), counts(count) {
-  }
+    : options(x), log(to), counts(count) {}
 
   broker_options options;
   log_port& log;
@@ -76,8 +75,7 @@ struct broker::parts {
 };
 
 broker::broker(const broker_options& options, log_port& log, metrics& counts)
-  : parts_(std::make_unique<parts>(options, log, counts)) {
-}
+  : parts_(std::make_unique<parts>(options, log, counts)) {}
 
 broker::~broker() {
   auto& p = *parts_;
@@ -105,8 +103,8 @@ void broker::start() {
   p.system.emplace(p.config);
   for (std::size_t i = 0; i < o.threads; ++i) {
     p.loops.push_back(std::make_unique<net::io_loop>(p.counts, &p.log));
-    p.units.push_back(std::make_unique<unit>(
-      *p.system, static_cast<unit_id>(i), *p.loops.back(), p.counts));
+    p.units.push_back(std::make_unique<unit>(*p.system, static_cast<unit_id>(i),
+                                             *p.loops.back(), p.counts));
     p.env.units.push_back(p.units.back().get());
   }
   p.front.emplace(p.env);
@@ -116,8 +114,8 @@ void broker::start() {
   p.listener.emplace(loops, *p.front, o.listener, o.http, o.session, p.counts,
                      p.log);
   p.listener->open();
-  p.env.supervisor = spawn_on<supervisor>(*p.units.front(), p.env, o.rooms,
-                                          o.room_defaults);
+  p.env.supervisor =
+    spawn_on<supervisor>(*p.units.front(), p.env, o.rooms, o.room_defaults);
   p.env.supervisor->attach_functor([&p](const caf::error& x) {
     std::lock_guard guard{p.mutex};
     p.over = true;
@@ -138,8 +136,8 @@ void broker::drain() {
     std::lock_guard guard{p.mutex};
     if (p.drain_deadline)
       return;
-    p.drain_deadline
-      = std::chrono::steady_clock::now() + p.options.drain_timeout;
+    p.drain_deadline =
+      std::chrono::steady_clock::now() + p.options.drain_timeout;
     p.changed.notify_all();
   }
   if (p.listener)

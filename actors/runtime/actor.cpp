@@ -48,8 +48,7 @@ caf::mailbox_element* next_of(caf::mailbox_element* x) noexcept {
 } // namespace
 
 actor::actor(caf::actor_config& cfg, unit& home, actor_kind kind)
-  : caf::monitorable_actor(cfg), home_(home), inbox_(nullptr), kind_(kind) {
-}
+  : caf::monitorable_actor(cfg), home_(home), inbox_(nullptr), kind_(kind) {}
 
 actor::~actor() {
   while (auto* x = fifo_) {
@@ -68,8 +67,8 @@ actor_stats actor::stats() const noexcept {
   result.handled = handled_;
   result.depth_max = depth_max_;
   result.busy = std::chrono::nanoseconds{static_cast<std::int64_t>(busy_)};
-  result.wait_max
-    = std::chrono::nanoseconds{static_cast<std::int64_t>(wait_max_) * 1024};
+  result.wait_max =
+    std::chrono::nanoseconds{static_cast<std::int64_t>(wait_max_) * 1024};
   return result;
 }
 
@@ -127,9 +126,8 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
   auto ready = ready_since_.load(std::memory_order_relaxed);
   if (ready != 0 && begin > ready) {
     auto waited = static_cast<std::uint64_t>(begin - ready) / 1024;
-    wait_max_ = static_cast<std::uint32_t>(
-      std::max<std::uint64_t>(wait_max_, std::min<std::uint64_t>(
-                                           waited, 0xFFFFFFFFu)));
+    wait_max_ = static_cast<std::uint32_t>(std::max<std::uint64_t>(
+      wait_max_, std::min<std::uint64_t>(waited, 0xFFFFFFFFu)));
   }
   auto result = resume_later;
   try {
@@ -261,8 +259,8 @@ void actor::monitor(const caf::actor& x) {
   if (!x)
     return;
   auto* other = caf::actor_cast<caf::abstract_actor*>(x);
-  other->attach(caf::default_attachable::make_monitor(other->address(),
-                                                      address()));
+  other->attach(
+    caf::default_attachable::make_monitor(other->address(), address()));
 }
 
 caf::actor actor::self() {

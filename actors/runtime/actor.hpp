@@ -55,13 +55,9 @@ public:
 
   ~actor() override;
 
-  actor_kind kind() const noexcept {
-    return kind_;
-  }
+  actor_kind kind() const noexcept { return kind_; }
 
-  unit& home() const noexcept {
-    return home_;
-  }
+  unit& home() const noexcept { return home_; }
 
   const char* name() const override;
 
@@ -69,14 +65,10 @@ public:
   actor_stats stats() const noexcept;
 
   /// Who it works for, for the inspector: a client or nobody.
-  virtual client_id serves() const noexcept {
-    return 0;
-  }
+  virtual client_id serves() const noexcept { return 0; }
 
   /// The room it works for, for the inspector.
-  virtual std::string_view room_name() const noexcept {
-    return {};
-  }
+  virtual std::string_view room_name() const noexcept { return {}; }
 
   // -- CAF's side ---------------------------------------------------------------
 
@@ -98,8 +90,7 @@ public:
 
 protected:
   /// Called once, first, on the actor's thread.
-  virtual void started() {
-  }
+  virtual void started() {}
 
   /// Handles one message. @returns false if it has no use for it (counted)
   virtual bool receive(caf::mailbox_element& in) = 0;
@@ -108,24 +99,19 @@ protected:
   virtual void link_down(const caf::exit_msg& x);
 
   /// A monitored actor ended.
-  virtual void monitor_down(const caf::down_msg&) {
-  }
+  virtual void monitor_down(const caf::down_msg&) {}
 
   /// Called once, last, on the actor's thread: drop handles here, cycles are
   /// broken nowhere else.
-  virtual void stopped(errc) {
-  }
+  virtual void stopped(errc) {}
 
   /// Called for each message that finds the actor ended before it was handled.
-  virtual void lost(caf::mailbox_element&) {
-  }
+  virtual void lost(caf::mailbox_element&) {}
 
   /// Ends the actor after the current message.
   void quit(errc why) noexcept;
 
-  bool quitting() const noexcept {
-    return quitting_;
-  }
+  bool quitting() const noexcept { return quitting_; }
 
   /// Asks for a `down_msg` when `x` ends, also if it has already.
   void monitor(const caf::actor& x);
@@ -149,8 +135,8 @@ private:
   std::atomic<std::uint32_t> received_{0};
   std::uint32_t handled_ = 0;
   std::uint32_t depth_max_ = 0;
-  std::uint32_t wait_max_ = 0;  // in units of 1.024 us
-  std::uint64_t busy_ = 0;      // nanoseconds
+  std::uint32_t wait_max_ = 0; // in units of 1.024 us
+  std::uint64_t busy_ = 0;     // nanoseconds
   std::atomic<std::int64_t> ready_since_{0};
   actor_kind kind_;
   errc why_ = errc::none;

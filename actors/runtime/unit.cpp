@@ -13,12 +13,8 @@ thread_local unit* current_unit = nullptr;
 
 unit::unit(caf::actor_system& sys, unit_id id, event_loop& loop,
            metrics& counts, unit_options options)
-  : caf::execution_unit(&sys),
-    id_(id),
-    loop_(loop),
-    counts_(counts),
-    options_(options) {
-}
+  : caf::execution_unit(&sys), id_(id), loop_(loop), counts_(counts),
+    options_(options) {}
 
 unit::~unit() {
   // Whoever is still ready is let go without another turn.
@@ -55,9 +51,9 @@ void unit::run() {
     auto until = loop_.timers().next_deadline();
     if (stopping_.load(std::memory_order_acquire)) {
       if (deadline == steady_time::max())
-        deadline = now()
-                   + std::chrono::milliseconds{
-                     grace_.load(std::memory_order_relaxed)};
+        deadline =
+          now()
+          + std::chrono::milliseconds{grace_.load(std::memory_order_relaxed)};
       if (live_count_ == 0 || now() >= deadline)
         break;
       until = std::min(until, now() + std::chrono::milliseconds{5});
@@ -148,8 +144,7 @@ std::size_t unit::run_ready(std::size_t budget) {
   take_remote();
   if (ready_head_ == nullptr)
     return 0;
-  resume_started_
-    = std::chrono::steady_clock::now().time_since_epoch().count();
+  resume_started_ = std::chrono::steady_clock::now().time_since_epoch().count();
   std::size_t n = 0;
   while (n < budget) {
     auto* x = ready_head_;

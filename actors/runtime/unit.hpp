@@ -45,26 +45,16 @@ public:
   unit(const unit&) = delete;
   unit& operator=(const unit&) = delete;
 
-  unit_id id() const noexcept {
-    return id_;
-  }
+  unit_id id() const noexcept { return id_; }
 
-  event_loop& loop() const noexcept {
-    return loop_;
-  }
+  event_loop& loop() const noexcept { return loop_; }
 
-  timer_wheel& timers() const noexcept {
-    return loop_.timers();
-  }
+  timer_wheel& timers() const noexcept { return loop_.timers(); }
 
-  metrics& counts() const noexcept {
-    return counts_;
-  }
+  metrics& counts() const noexcept { return counts_; }
 
   /// The clock of the turn. Its thread only.
-  steady_time now() const noexcept {
-    return loop_.timers().now();
-  }
+  steady_time now() const noexcept { return loop_.timers().now(); }
 
   /// One turn, without sleeping. @returns whether there is more to do at once
   bool turn();
@@ -96,9 +86,7 @@ public:
     reporter_ = std::move(receiver);
   }
 
-  std::size_t live_actors() const noexcept {
-    return live_count_;
-  }
+  std::size_t live_actors() const noexcept { return live_count_; }
 
   /// Visits every live actor of this unit.
   template <class F>
@@ -107,9 +95,7 @@ public:
       visit(*x);
   }
 
-  std::uint64_t turns() const noexcept {
-    return turns_;
-  }
+  std::uint64_t turns() const noexcept { return turns_; }
 
 private:
   friend class actor;
