@@ -34,6 +34,7 @@ std::pair<unique_fd, unique_fd> make_pipe() {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
+  result.reserve(texts.size() + 1);
   for (auto& text : texts)
     result.push_back(text.data());
   result.push_back(nullptr);
@@ -240,7 +241,7 @@ void process::close_unread(output which) {
 void process::read_lines(output which) {
   auto& stream = at(which);
   std::string rest;
-  std::array<char, 16 * 1024> chunk;
+  std::array<char, 16'384> chunk;
   for (;;) {
     std::array<pollfd, 2> entries{
       {{stream.pipe.get(), POLLIN, 0}, {stop_watch_.get(), POLLIN, 0}}};

@@ -17,7 +17,7 @@ namespace greenroom::test {
 
 namespace {
 
-constexpr std::size_t chunk_size = 256 * 1024;
+constexpr std::size_t chunk_size = 262'144;
 constexpr std::size_t faults_kept = 20;
 constexpr std::uint64_t wake_mark = ~std::uint64_t{0};
 
@@ -59,7 +59,7 @@ swarm::index swarm::add(std::string path) {
   return clients_.size() - 1;
 }
 
-swarm::index swarm::add(std::string path, std::size_t count) {
+swarm::index swarm::add(const std::string& path, std::size_t count) {
   auto first = clients_.size();
   for (std::size_t i = 0; i < count; ++i)
     add(path);

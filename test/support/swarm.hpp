@@ -77,24 +77,23 @@ public:
   index add(std::string path);
 
   /// Adds clients for the same path. @returns the first
-  index add(std::string path, std::size_t count);
+  index add(const std::string& path, std::size_t count);
 
   /// Sends a message with the next step, joined with what else waits.
-  void send(index client, opcode op, std::string_view payload);
+  void send(index id, opcode op, std::string_view payload);
 
   /// Sends any bytes with the next step.
-  void send_raw(index client, std::string_view bytes);
+  void send_raw(index id, std::string_view bytes);
 
   /// Sends a close frame with the next step. The server's answer ends it.
-  void close(index client, std::uint16_t code = 1000,
-             std::string_view reason = {});
+  void close(index id, std::uint16_t code = 1000, std::string_view reason = {});
 
   /// Ends a connection with RST, at once.
-  void reset(index client);
+  void reset(index id);
 
   /// Reads no more from this client's socket, so that it fills up.
-  void stop_reading(index client);
-  void resume_reading(index client);
+  void stop_reading(index id);
+  void resume_reading(index id);
 
   // -- running --
 
@@ -125,30 +124,26 @@ public:
     return by_state_[static_cast<std::size_t>(state)];
   }
 
-  client_state state(index client) const { return clients_.at(client).state; }
+  client_state state(index id) const { return clients_.at(id).state; }
 
   /// How the server ended it: its close frame, or 1006 without one; nothing
   /// while it has not, and after our own `reset`.
-  const std::optional<close_words>& words(index client) const {
-    return clients_.at(client).words;
+  const std::optional<close_words>& words(index id) const {
+    return clients_.at(id).words;
   }
 
   /// The HTTP status of a client that was refused, 0 if there was none.
-  int refusal(index client) const { return clients_.at(client).refusal; }
+  int refusal(index id) const { return clients_.at(id).refusal; }
 
   /// How many clients the server ended with this code.
   std::size_t count_code(std::uint16_t code) const;
 
-  std::uint64_t messages(index client) const {
-    return clients_.at(client).messages;
-  }
+  std::uint64_t messages(index id) const { return clients_.at(id).messages; }
 
   std::uint64_t messages() const { return messages_; }
 
   /// Bytes that wait in us because the kernel takes no more.
-  std::size_t unsent(index client) const {
-    return clients_.at(client).out.size();
-  }
+  std::size_t unsent(index id) const { return clients_.at(id).out.size(); }
 
   /// Violations of the protocol by the server, failed connects, and what a
   /// handler has thrown (runtime_error); at most 20. Such a client is reset.

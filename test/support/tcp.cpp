@@ -17,7 +17,7 @@ namespace greenroom::test {
 
 namespace {
 
-constexpr std::size_t read_chunk = 64 * 1024;
+constexpr std::size_t read_chunk = 65'536;
 
 [[noreturn]] void fail(int code, const std::string& what) {
   throw std::system_error(code, std::system_category(), what);

@@ -8,8 +8,8 @@ namespace greenroom::test {
 
 namespace {
 
-[[noreturn]] void fail(std::string text) {
-  throw std::runtime_error(std::move(text));
+[[noreturn]] void fail(const std::string& text) {
+  throw std::runtime_error(text);
 }
 
 /// A payload as an error text shows it.
