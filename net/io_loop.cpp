@@ -40,12 +40,18 @@ io_loop::io_loop(metrics& counts, log_port* log, io_loop_options options)
 }
 
 io_loop::~io_loop() {
+  abandon_all();
+  ::close(wake_fd_);
+  ::close(epoll_);
+}
+
+void io_loop::abandon_all() noexcept {
   // Ending one connection may defer work or end another one.
   for (;;) {
     if (auto* x = watchers_) {
       x->abandoned();
       if (watchers_ == x) // it kept its descriptor open
-        forget(-1, *x);
+        unlink(*x);
     } else if (auto* task = deferred_head_) {
       deferred_head_ = task->next_;
       if (deferred_head_ == nullptr)
@@ -60,9 +66,8 @@ io_loop::~io_loop() {
   }
   while (unsent_.marked())
     unsent_.next_->unmark();
+  told_ = fetched_ = 0;
   tell_tally();
-  ::close(wake_fd_);
-  ::close(epoll_);
 }
 
 // -- turns ----------------------------------------------------------------------
@@ -176,6 +181,34 @@ void io_loop::watch(int fd, fd_watcher& x, std::uint32_t events) {
   event.events = events;
   event.data.ptr = &x;
   checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+  link(x);
+}
+
+void io_loop::hand_over(int fd, fd_watcher& from, fd_watcher& to,
+                        std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &to;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+  forget_events(from);
+  unlink(from);
+  link(to);
+}
+
+void io_loop::forget(int fd, fd_watcher& x) noexcept {
+  if (unlink(x)) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+    forget_events(x);
+  }
+}
+
+void io_loop::close(int fd, fd_watcher& x) noexcept {
+  if (unlink(x))
+    forget_events(x);
+  ::close(fd); // ends the registration, too
+}
+
+void io_loop::link(fd_watcher& x) noexcept {
   x.prev_ = nullptr;
   x.next_ = watchers_;
   if (watchers_ != nullptr)
@@ -184,25 +217,19 @@ void io_loop::watch(int fd, fd_watcher& x, std::uint32_t events) {
   ++watched_;
 }
 
-void io_loop::forget(int fd, fd_watcher& x) noexcept {
-  if (fd >= 0)
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-  forget_events(x);
+// Returns whether it was watched.
+bool io_loop::unlink(fd_watcher& x) noexcept {
   if (x.prev_ != nullptr)
     x.prev_->next_ = x.next_;
   else if (watchers_ == &x)
     watchers_ = x.next_;
   else
-    return; // was not watched
+    return false;
   if (x.next_ != nullptr)
     x.next_->prev_ = x.prev_;
   x.prev_ = x.next_ = nullptr;
   --watched_;
-}
-
-void io_loop::close(int fd, fd_watcher& x) noexcept {
-  forget(-1, x);
-  ::close(fd); // ends the registration, too
+  return true;
 }
 
 void io_loop::forget_events(const fd_watcher& x) noexcept {

@@ -164,8 +164,20 @@ public:
   /// are not told any more.
   void forget(int fd, fd_watcher& x) noexcept;
 
+  /// Tells `to` instead of `from` about a descriptor of this loop: one system
+  /// call less than forgetting and watching it again. What is ready is told once
+  /// more.
+  /// @pre `from` is watched with `fd`
+  void hand_over(int fd, fd_watcher& from, fd_watcher& to,
+                 std::uint32_t events = all_events) noexcept;
+
   /// As `forget`, and closes the descriptor: one system call less.
   void close(int fd, fd_watcher& x) noexcept;
+
+  /// Abandons whoever is still watched and drops work that has not run, as the
+  /// destructor does: for an owner whose actors end before its loops. Nothing may
+  /// be posted or watched afterwards.
+  void abandon_all() noexcept;
 
   /// How many descriptors are watched.
   std::size_t watched() const noexcept { return watched_; }
@@ -235,6 +247,8 @@ private:
 
   static void link_before(sender& x, sender& where) noexcept;
 
+  void link(fd_watcher& x) noexcept;
+  bool unlink(fd_watcher& x) noexcept;
   void push(loop_task& x) noexcept;
   void fetch(int timeout_ms) noexcept;
   std::size_t dispatch();
