@@ -1,0 +1,106 @@
+#include "net/protocols/json_text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/serializer.hpp>
+
+namespace greenroom::net {
+
+namespace {
+
+namespace json = boost::json;
+
+/// Takes everything and keeps nothing: the parser alone judges. Limits of size
+/// are the message's.
+struct no_handler {
+  static constexpr std::size_t max_object_size = SIZE_MAX;
+  static constexpr std::size_t max_array_size = SIZE_MAX;
+  static constexpr std::size_t max_key_size = SIZE_MAX;
+  static constexpr std::size_t max_string_size = SIZE_MAX;
+
+  using text = json::string_view;
+  using error = json::error_code;
+
+  bool on_document_begin(error&) { return true; }
+  bool on_document_end(error&) { return true; }
+  bool on_object_begin(error&) { return true; }
+  bool on_object_end(std::size_t, error&) { return true; }
+  bool on_array_begin(error&) { return true; }
+  bool on_array_end(std::size_t, error&) { return true; }
+  bool on_key_part(text, std::size_t, error&) { return true; }
+  bool on_key(text, std::size_t, error&) { return true; }
+  bool on_string_part(text, std::size_t, error&) { return true; }
+  bool on_string(text, std::size_t, error&) { return true; }
+  bool on_number_part(text, error&) { return true; }
+  bool on_int64(std::int64_t, text, error&) { return true; }
+  bool on_uint64(std::uint64_t, text, error&) { return true; }
+  bool on_double(double, text, error&) { return true; }
+  bool on_bool(bool, error&) { return true; }
+  bool on_null(error&) { return true; }
+  bool on_comment_part(text, error&) { return true; }
+  bool on_comment(text, error&) { return true; }
+};
+
+bool parses(std::string_view text, std::size_t depth_max,
+            json::error_code& failed) {
+  json::parse_options options;
+  options.max_depth = depth_max;
+  json::basic_parser<no_handler> parser{options};
+  auto taken = parser.write_some(false, text.data(), text.size(), failed);
+  return !failed && taken == text.size();
+}
+
+/// Half a surrogate pair, escaped, is JSON (RFC 8259 §8.2); JavaScript writes it
+/// when a text was cut through an emoji. The parser does not take it, so it
+/// judges a copy with a plain character in the place of each half.
+std::string without_surrogates(std::string_view text) {
+  std::string result{text};
+  for (std::size_t i = 0; i + 6 <= result.size(); ++i) {
+    if (result[i] != '\\')
+      continue;
+    auto* hex = result.data() + i + 2;
+    if (result[i + 1] == 'u' && (hex[0] == 'd' || hex[0] == 'D') && hex[1] > '7')
+      std::memcpy(hex, "00", 2);
+    ++i; // what is escaped escapes nothing
+  }
+  return result;
+}
+
+} // namespace
+
+bool is_json(std::string_view text, std::size_t depth_max) {
+  json::error_code failed;
+  if (parses(text, depth_max, failed))
+    return true;
+  if (failed != json::error::illegal_leading_surrogate
+      && failed != json::error::illegal_trailing_surrogate
+      && failed != json::error::expected_utf16_escape)
+    return false;
+  return parses(without_surrogates(text), depth_max, failed);
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  // Text seldom needs more than its quotes; what does takes another round.
+  json::serializer writer;
+  writer.reset(json::string_view{text.data(), text.size()});
+  auto size = out.size();
+  auto room = text.size() + 2;
+  do {
+    out.resize(size + room);
+    size += writer.read(out.data() + size, room).size();
+  } while (!writer.done());
+  out.resize(size);
+}
+
+void append_json_line(std::string& out, std::string_view json) {
+  auto begin = out.size();
+  out += json;
+  if (std::memchr(json.data(), '\n', json.size()) != nullptr)
+    std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+                 '\n', ' ');
+}
+
+} // namespace greenroom::net
