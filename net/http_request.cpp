@@ -195,8 +195,10 @@ bool wants_websocket(const http_request& in) noexcept {
          && in.lists("Upgrade", "websocket");
 }
 
-result<std::vector<std::string_view>> check_handshake(
-  const http_request& in, const origin_rules& origins, std::string_view host) {
+result<handshake> check_handshake(const http_request& in,
+                                  const origin_rules& origins,
+                                  std::string_view host) {
+  handshake out;
   // What follows the head is a WebSocket, so it cannot be a body as well.
   if (in.has_body())
     return fault{errc::bad_request, "an upgrade with a body"};
@@ -206,14 +208,18 @@ result<std::vector<std::string_view>> check_handshake(
     return fault{errc::upgrade_required, "not version 13"};
   if (in.count("Sec-WebSocket-Key") != 1)
     return fault{errc::bad_request, "not one Sec-WebSocket-Key"};
-  if (!is_key(in.header("Sec-WebSocket-Key")))
+  out.key = in.header("Sec-WebSocket-Key");
+  if (!is_key(out.key))
     return fault{errc::bad_request, "malformed Sec-WebSocket-Key"};
   auto from = in.values("Origin");
   if (from.size() > 1)
     return fault{errc::bad_request, "more than one Origin"};
-  if (!from.empty() && !origins.allow(from.front(), host))
-    return fault{errc::origin_refused, std::string{from.front()}};
-  std::vector<std::string_view> offered;
+  if (!from.empty()) {
+    out.origin = from.front();
+    if (!origins.allow(out.origin, host))
+      return fault{errc::origin_refused, std::string{out.origin}};
+  }
+  auto& offered = out.subprotocols;
   auto proper = true;
   for (auto list : in.values("Sec-WebSocket-Protocol"))
     for_each_element(list, [&](std::string_view x) {
@@ -223,26 +229,7 @@ result<std::vector<std::string_view>> check_handshake(
     });
   if (!proper)
     return fault{errc::bad_request, "malformed Sec-WebSocket-Protocol"};
-  return offered;
-}
-
-std::string bare_handshake(const http_request& in) {
-  std::string out = "GET / HTTP/1.1\r\n"
-                    "Upgrade: websocket\r\n"
-                    "Connection: Upgrade\r\n";
-  for (auto name : {"Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
-                    "Sec-WebSocket-Extensions"}) {
-    std::string_view before = "";
-    for (auto value : in.values(name)) {
-      if (before.empty())
-        out.append(name).append(": ");
-      out.append(before).append(value);
-      before = ", ";
-    }
-    if (!before.empty())
-      out.append("\r\n");
-  }
-  return out.append("\r\n");
+  return out;
 }
 
 } // namespace greenroom::net
