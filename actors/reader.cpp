@@ -140,10 +140,13 @@ void reader::settle() {
   if (!open_ && answers_due_ == 0 && !waiting_) {
     open_ = true;
     socket_->accept();
-    if (who_->dialect->ping()) {
+    const bool greets = who_->dialect->greets();
+    if (greets || who_->dialect->ping())
       heartbeat_ = std::make_unique<heartbeat>(*this);
+    if (greets)
       home().timers().arm_in(*heartbeat_, env_.reader.greeting_timeout);
-    }
+    else
+      start_beating();
   }
   if (waiting_ || not_taken_ == 0)
     return;
@@ -184,6 +187,9 @@ void reader::start_beating() {
   if (!heartbeat_ || beating_)
     return;
   beating_ = true;
+  heartbeat_->disarm();
+  if (!who_->dialect->ping())
+    return;
   auto half = env_.reader.ping_every / 2;
   auto spread = (who_->id * 0x9E3779B97F4A7C15ULL) >> 54; // 10 bits
   home().timers().arm_in(*heartbeat_,
