@@ -42,6 +42,7 @@ constexpr table_type table = {{
   {errc::already_joined, "already_joined", 1008, 400, level::info},
   {errc::not_joined, "not_joined", 1008, 400, level::info},
   {errc::not_available, "not_available", 1008, 501, level::info},
+  {errc::unrecoverable, "unrecoverable", 1008, 416, level::info},
   {errc::unknown_command, "unknown_command", 1008, 400, level::info},
   {errc::unauthorized, "unauthorized", 1008, 401, level::info},
   {errc::origin_refused, "origin_refused", 1008, 403, level::warn},

@@ -45,6 +45,7 @@ enum class errc : std::uint8_t {
   already_joined,
   not_joined,
   not_available, ///< a feature that this broker or room does not offer
+  unrecoverable, ///< a stream position that cannot be continued from
   unknown_command,
   unauthorized,
   origin_refused,

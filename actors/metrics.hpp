@@ -51,6 +51,7 @@ struct metrics {
   counter deliveries; ///< publication to one member, enqueued
   counter dropped;    ///< deliveries dropped by an overflow policy
   counter discarded;  ///< frames a dead connection never sent
+  counter untold;     ///< publications a dialect has no word for, per turn
   counter posts_lost; ///< publications lost in a crashed room
   counter crashes;    ///< exceptions in handlers
   counter rooms_restarted;

@@ -46,6 +46,9 @@ public:
   /// The dialect's own ping; null: WebSocket pings do (RFC 6455 §5.5.2).
   virtual wire_ptr ping() const;
 
+  /// Whether a client has to greet before it does anything else, and soon.
+  virtual bool greets() const noexcept { return false; }
+
   /// Whether a sender gets its own publications, where its join did not say.
   virtual bool echoes() const noexcept { return true; }
 };
