@@ -5,7 +5,7 @@ namespace greenroom {
 outlet::outlet(caf::actor_config& cfg, unit& home, const engine& env,
                caf::actor owner, std::string name, overflow_policy overflow)
   : actor(cfg, home, actor_kind::outlet), env_(env), room_(std::move(owner)),
-    name_(std::move(name)), overflow_(overflow) {}
+    name_(std::move(name)), overflow_(overflow), catch_up_(home, address()) {}
 
 void outlet::started() {
   link_to(room_);
@@ -18,6 +18,7 @@ bool outlet::receive(caf::mailbox_element& in) {
     in,
     [this](turn_out& x) {
       here_.deliver_all(*x.what, overflow_, env_.member, *env_.counts);
+      catch_up_.look_at(here_);
     },
     [this](outlet_join& x) {
       auto who = x.what.who;
@@ -34,10 +35,15 @@ bool outlet::receive(caf::mailbox_element& in) {
         tell(who->reader, left{name_});
       }
     },
+    [this](tick&) {
+      here_.release(env_.member);
+      catch_up_.look_at(here_);
+    },
     [this](retire& x) { quit(x.why); });
 }
 
 void outlet::stopped(errc) {
+  catch_up_.disarm();
   room_ = nullptr;
   here_ = {};
 }

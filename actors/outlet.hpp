@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "actors/catch_up.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
@@ -30,6 +31,7 @@ private:
   std::string name_;
   overflow_policy overflow_;
   roster here_;
+  catch_up catch_up_;
 };
 
 } // namespace greenroom

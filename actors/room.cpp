@@ -10,7 +10,8 @@ namespace greenroom {
 room::room(caf::actor_config& cfg, unit& home, const engine& env,
            std::string name, room_options options)
   : actor(cfg, home, actor_kind::room), env_(env), name_(std::move(name)),
-    options_(options), epoch_(make_epoch()), delay_(*this) {}
+    options_(options), epoch_(make_epoch()), catch_up_(home, address()),
+    delay_(*this) {}
 
 // -- behaviour ------------------------------------------------------------------------
 
@@ -27,6 +28,10 @@ bool room::receive(caf::mailbox_element& in) {
       for (auto& m : x.members)
         add(m, false);
     },
+    [this](tick&) {
+      here_.release(env_.member);
+      catch_up_.look_at(here_);
+    },
     [this](retire& x) {
       end_turn();
       quit(x.why);
@@ -34,6 +39,7 @@ bool room::receive(caf::mailbox_element& in) {
 }
 
 void room::stopped(errc why) {
+  catch_up_.disarm();
   delay_.disarm();
   // A crash reaches the outlets through their links.
   for (auto& [where, entry] : outlets_)
@@ -181,6 +187,23 @@ const protocol* room::dialect_of(client_id who) const {
   return i == elsewhere_.end() ? nullptr : i->second.dialect;
 }
 
+// Members that lag keep only each publisher's last event: alone, so that the next
+// one can take its place.
+void room::encode_latest(broadcast& out) const {
+  for (auto i = turn_.rbegin(); i != turn_.rend(); ++i) {
+    auto known = std::any_of(out.latest.begin(), out.latest.end(),
+                             [i](auto& x) { return x.from == i->from; });
+    if (known)
+      continue;
+    broadcast::single x{i->from, {}};
+    for (auto& portion : out.portions)
+      x.bytes.push_back(
+        portion.dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0));
+    out.latest.push_back(std::move(x));
+  }
+  std::reverse(out.latest.begin(), out.latest.end());
+}
+
 void room::end_turn() {
   if (turn_.empty())
     return;
@@ -200,10 +223,13 @@ void room::end_turn() {
     if (auto* dialect = dialect_of(e.from))
       out->cuts.emplace(e.from, dialect->encode(all, e.from));
   }
+  if (options_.overflow == overflow_policy::conflate)
+    encode_latest(*out);
   turn_.clear();
   turn_bytes_ = 0;
   delay_.disarm();
   here_.deliver_all(*out, options_.overflow, env_.member, *env_.counts);
+  catch_up_.look_at(here_);
   std::shared_ptr<const broadcast> shared = std::move(out);
   for (auto& [where, entry] : outlets_)
     tell(entry.first, turn_out{shared});

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/catch_up.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
@@ -58,6 +59,7 @@ private:
   void drop(const leave& x);
   void take(post& x);
   void end_turn();
+  void encode_latest(broadcast& out) const;
   caf::actor& outlet_on(unit_id where);
   bool sees_itself(client_id who) const;
   const protocol* dialect_of(client_id who) const;
@@ -71,6 +73,7 @@ private:
   std::string epoch_;
   std::uint64_t offset_ = 0;
   roster here_;
+  catch_up catch_up_;
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   std::vector<std::pair<const protocol*, std::size_t>> dialects_;

@@ -1,5 +1,7 @@
 #include "actors/roster.hpp"
 
+#include <algorithm>
+
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
 
@@ -15,7 +17,7 @@ bool roster::add(member_ptr who, bool echo) {
     groups_.push_back({who->dialect, {}});
   auto& seats = groups_[g].seats;
   index_.emplace(who->id, place{g, static_cast<std::uint32_t>(seats.size())});
-  seats.push_back({std::move(who), echo});
+  seats.push_back({std::move(who), echo, nullptr});
   return true;
 }
 
@@ -27,6 +29,8 @@ member_ptr roster::remove(client_id who) {
   index_.erase(i);
   auto& seats = groups_[g].seats;
   auto gone = std::move(seats[at].who);
+  if (seats[at].held)
+    --holding_;
   if (at + 1 != seats.size()) {
     seats[at] = std::move(seats.back());
     index_[seats[at].who->id].at = at;
@@ -60,8 +64,8 @@ void overflow(member& who, const wire_ptr& what, overflow_policy policy,
       who.flow->sub(what->size());
       sentence(who, errc::slow_consumer);
       break;
+    case overflow_policy::conflate: // held back by the roster
     case overflow_policy::drop_newest:
-    case overflow_policy::conflate:
       who.flow->sub(what->size());
       who.gaps.fetch_add(what->frames(), std::memory_order_relaxed);
       counts.dropped.add(what->frames());
@@ -78,25 +82,35 @@ void overflow(member& who, const wire_ptr& what, overflow_policy policy,
 } // namespace
 
 void roster::deliver_all(const broadcast& what, overflow_policy policy,
-                         const member_options& limits, metrics& counts) const {
+                         const member_options& limits, metrics& counts) {
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::int64_t deliveries = 0;
-  for (const auto& [dialect, bytes] : what.portions) {
-    for (const auto& g : groups_) {
+  for (std::size_t p = 0; p < what.portions.size(); ++p) {
+    const auto& [dialect, bytes] = what.portions[p];
+    for (auto& g : groups_) {
       if (g.dialect != dialect)
         continue;
-      for (const auto& s : g.seats) {
+      for (auto& s : g.seats) {
         const auto* mine = &bytes;
         if (!s.echo && !what.cuts.empty())
           if (auto i = what.cuts.find(s.who->id); i != what.cuts.end())
             mine = &i->second;
         if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
           continue;
+        if (s.held && !let_go(s, limits)) {
+          hold(s, what, p, counts);
+          continue;
+        }
         auto size = (*mine)->size();
         auto queued = s.who->flow->add(size);
-        if (queued > limits.outbound_bytes_max) {
-          overflow(*s.who, *mine, policy, limits, counts);
+        if (queued > limits.outbound_bytes_max) [[unlikely]] {
+          if (policy == overflow_policy::conflate) {
+            s.who->flow->sub(size);
+            hold(s, what, p, counts);
+          } else {
+            overflow(*s.who, *mine, policy, limits, counts);
+          }
         } else if (crowded && queued > limits.lagging_bytes + size) {
           s.who->flow->sub(size);
           sentence(*s.who, errc::overloaded);
@@ -108,6 +122,49 @@ void roster::deliver_all(const broadcast& what, overflow_policy policy,
     }
   }
   counts.deliveries.add(deliveries * static_cast<std::int64_t>(what.events));
+}
+
+// -- conflation -------------------------------------------------------------------
+
+void roster::hold(seat& to, const broadcast& what, std::size_t portion,
+                  metrics& counts) {
+  if (!to.held) {
+    to.held = std::make_unique<std::vector<std::pair<client_id, wire_ptr>>>();
+    ++holding_;
+  }
+  auto& held = *to.held;
+  std::size_t kept = 0;
+  std::size_t replaced = 0;
+  for (auto& x : what.latest) {
+    if (!x.bytes[portion] || (!to.echo && x.from == to.who->id))
+      continue;
+    replaced +=
+      std::erase_if(held, [&x](auto& older) { return older.first == x.from; });
+    held.emplace_back(x.from, x.bytes[portion]);
+    ++kept;
+  }
+  // Of this turn only the latest of each publisher are kept, and they push out
+  // what was kept of earlier ones.
+  auto dropped = what.events - std::min(what.events, kept) + replaced;
+  to.who->gaps.fetch_add(dropped, std::memory_order_relaxed);
+  counts.dropped.add(static_cast<std::int64_t>(dropped));
+}
+
+bool roster::let_go(seat& to, const member_options& limits) {
+  if (to.who->flow->queued() > limits.outbound_bytes_max / 2)
+    return false;
+  for (auto& x : *to.held)
+    deliver_to(*to.who, std::move(x.second));
+  to.held.reset();
+  --holding_;
+  return true;
+}
+
+void roster::release(const member_options& limits) {
+  for (auto& g : groups_)
+    for (auto& s : g.seats)
+      if (s.held)
+        let_go(s, limits);
 }
 
 void deliver_to(member& who, wire_ptr what) {

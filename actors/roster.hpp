@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "actors/member.hpp"
@@ -25,6 +27,15 @@ struct broadcast {
   /// Members that must not see all of it, with what they do see (null: nothing).
   std::unordered_map<client_id, wire_ptr> cuts;
   std::size_t events = 0;
+
+  /// One publisher's last event of the turn, alone.
+  struct single {
+    client_id from;
+    std::vector<wire_ptr> bytes; ///< in the order of the portions
+  };
+
+  /// In rooms that conflate, in order; empty in others.
+  std::vector<single> latest;
 };
 
 /// The members of a room on one unit, by dialect. Plain: the room uses one for its
@@ -34,6 +45,9 @@ public:
   struct seat {
     member_ptr who;
     bool echo;
+    /// What a lagging member of a room that conflates gets when it has caught up:
+    /// per publisher the latest, oldest first. Null: nothing is held back.
+    std::unique_ptr<std::vector<std::pair<client_id, wire_ptr>>> held;
   };
 
   struct group {
@@ -56,7 +70,13 @@ public:
   /// Sends a turn to every member, whoever has too much under way is treated as
   /// the room's policy says. Costs a message with a pointer per member.
   void deliver_all(const broadcast& what, overflow_policy policy,
-                   const member_options& limits, metrics& counts) const;
+                   const member_options& limits, metrics& counts);
+
+  /// Whether something is held back for a member: call `release` now and then.
+  bool holding() const noexcept { return holding_ > 0; }
+
+  /// Sends what is held back to members that have caught up to half their limit.
+  void release(const member_options& limits);
 
 private:
   struct place {
@@ -64,6 +84,11 @@ private:
     std::uint32_t at;
   };
 
+  void hold(seat& to, const broadcast& what, std::size_t portion,
+            metrics& counts);
+  bool let_go(seat& to, const member_options& limits);
+
+  std::size_t holding_ = 0; // seats with something held back
   std::vector<group> groups_;
   std::unordered_map<client_id, place> index_;
 };
