@@ -3,12 +3,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "actors/errc.hpp"
 #include "actors/model.hpp"
 #include "actors/options.hpp"
+#include "actors/result.hpp"
 #include "net/options.hpp"
 
 namespace greenroom {
@@ -57,5 +61,38 @@ struct broker_options {
   /// From the first signal until what has not ended is cut off.
   std::chrono::milliseconds drain_timeout{10'000};
 };
+
+// -- from the command line ------------------------------------------------------
+
+/// What `greenroom [serve]` was asked to do.
+struct invocation {
+  bool help = false;
+  bool version = false;
+  broker_options options;
+  /// The settings somebody chose: keys, and the flag or variable that said so.
+  std::map<std::string, std::string, std::less<>> given;
+};
+
+/// Reads flags over environment over defaults and checks that they fit together.
+/// @param args without the name of the program
+/// @param environment as `NAME=value`
+/// @returns a fault whose detail is one line for the user
+result<invocation> read_invocation(std::span<const std::string> args,
+                                   std::span<const std::string> environment);
+
+/// A room as `NAME[,OPTION=VALUE...]` names it.
+/// @returns a fault whose detail says what is wrong with it
+result<named_room> read_room(std::string_view text,
+                             const room_options& defaults,
+                             std::size_t name_bytes_max);
+
+/// Every flag with its default and variable, by groups; at most 80 columns wide.
+std::string flags_help();
+
+/// Every flag as the tables of app/README.md show them.
+std::string flags_markdown();
+
+/// Whether there is a room into which an anonymous client may publish.
+bool anybody_may_publish(const broker_options& options);
 
 } // namespace greenroom
