@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -42,10 +43,15 @@ void fit_descriptors(invocation& x, log_port& log) {
   bool short_of = most > room;
   if (short_of && !chosen)
     most = room;
-  log.write(
+  auto line =
     log_record{short_of && chosen ? level::warn : level::info, "descriptors"}
       .with("limit", limit)
-      .with("connections_max", most));
+      .with("connections_max", most);
+  log.write(short_of && chosen
+              ? std::move(line).with("advice", "clients will wait for "
+                                               "descriptors: raise the limit "
+                                               "(ulimit -Hn)")
+              : std::move(line));
 }
 
 void tell_start(const broker_options& x, std::uint16_t port, log_port& log) {
