@@ -51,7 +51,7 @@ struct metrics {
   counter deliveries; ///< publication to one member, enqueued
   counter dropped;    ///< deliveries dropped by an overflow policy
   counter discarded;  ///< frames a dead connection never sent
-  counter untold;     ///< publications a dialect has no word for, per turn
+  counter untold;     ///< deliveries left out: no word in the member's dialect
   counter posts_lost; ///< publications lost in a crashed room
   counter crashes;    ///< exceptions in handlers
   counter rooms_restarted;

@@ -153,6 +153,8 @@ struct answer {
   std::uint64_t offset = 0;
   std::string_view epoch;
   client_id client = 0;
+  /// To a greeting: time between the dialect's own pings.
+  std::chrono::milliseconds ping_every{0};
 };
 
 /// The last words of a connection. `last` goes out before the close frame in

@@ -20,6 +20,9 @@ struct reader_options {
   std::chrono::milliseconds ping_every{25'000};
   /// From such a ping to its answer; must be shorter than `ping_every`.
   std::chrono::milliseconds pong_timeout{10'000};
+  /// Whether a greeting without a token is taken. On as long as there are no
+  /// tokens; raw clients greet nobody and need none either.
+  bool anonymous = true;
   /// From the upgrade to the greeting, in dialects that have one.
   std::chrono::milliseconds greeting_timeout{10'000};
 };

@@ -37,6 +37,9 @@ public:
   /// @param without leaves out what this client published itself; 0: nobody
   virtual wire_ptr encode(const turn& events, client_id without) const = 0;
 
+  /// Whether the dialect has a word for an event; `encode` leaves out the others.
+  virtual bool tells(const event&) const noexcept { return true; }
+
   /// The answer to a command as complete frames; null if there is none to give.
   virtual wire_ptr encode(const answer& what) const = 0;
 

@@ -55,7 +55,7 @@ bool reader::receive(caf::mailbox_element& in) {
     },
     [this](resume_reading&) { settle(); }, //
     [this](tick&) { beat(); }, [this](room_moved& x) { move_to(x); },
-    [this](room_lost& x) { let_go(x.why, x.room); },
+    [this](room_lost& x) { lose(x); },
     [this](socket_closed& x) { quit(x.why); },
     [this](evict& x) { quit(x.why); });
 }
@@ -233,12 +233,19 @@ void reader::run(command& x) {
       break;
     }
     case verb::hello: {
+      if (!env_.reader.anonymous) {
+        // Nobody can show a token yet; such a connection is of no use.
+        refuse(x.what, x.id, x.kind, errc::unauthorized, {});
+        quit(errc::stale);
+        break;
+      }
       start_beating();
       answer a;
       a.what = x.what;
       a.id = x.id;
       a.kind = x.kind;
       a.client = who_->id;
+      a.ping_every = env_.reader.ping_every;
       answer_with(a);
       break;
     }
@@ -325,6 +332,29 @@ void reader::move_to(room_moved& x) {
     a.id = asked_.id;
     a.kind = asked_.kind;
     a.room = asked_.room;
+    a.client = who_->id;
+    answer_with(a);
+  }
+  run_commands();
+  settle();
+}
+
+// The room is no more. A dialect with many rooms has a word for that, and what the
+// room had not answered it never will.
+void reader::lose(const room_lost& x) {
+  auto was_in = find(x.room) != nullptr;
+  auto asked = answers_due_ > 0 && !publishing_ && asked_.room == x.room;
+  let_go(x.why, x.room);
+  if (quitting())
+    return;
+  if (asked) {
+    answers_due_ = 0;
+    refuse(asked_.what, asked_.id, asked_.kind, x.why, x.room);
+  } else if (was_in) {
+    answer a;
+    a.what = verb::leave;
+    a.error = x.why;
+    a.room = x.room;
     a.client = who_->id;
     answer_with(a);
   }

@@ -60,6 +60,7 @@ private:
               std::string_view room);
   void answer_with(const answer& x);
   void entered(joined& x);
+  void lose(const room_lost& x);
   void let_go(errc why, const std::string& room);
   void move_to(room_moved& x);
   void settle();

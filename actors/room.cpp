@@ -211,8 +211,12 @@ void room::end_turn() {
   turn all{name_, epoch_, turn_};
   out->events = turn_.size();
   out->portions.reserve(dialects_.size());
-  for (auto& [dialect, members] : dialects_)
+  for (auto& [dialect, members] : dialects_) {
     out->portions.push_back({dialect, dialect->encode(all, 0)});
+    for (auto& e : turn_)
+      if (!dialect->tells(e))
+        env_.counts->untold.add(static_cast<std::int64_t>(members));
+  }
   client_id last = 0;
   for (auto& e : turn_) {
     if (e.from == 0 || e.from == last)
