@@ -130,7 +130,7 @@ private:
       x->link_behind(due);
     }
     while (due.armed()) {
-      auto* x = due.prev_; // the order in which they were taken out
+      auto* x = due.next_; // the order in which they were armed
       x->disarm();
       if (x->deadline_ > now_)
         arm(*x, x->deadline_); // a later round
