@@ -57,26 +57,28 @@ void sentence(member& who, errc why) {
 }
 
 // Off the straight path: this member has more under way than it may.
-void overflow(member& who, const wire_ptr& what, overflow_policy policy,
+// @returns whether it gets this nevertheless
+bool overflow(member& who, const wire_ptr& what, overflow_policy policy,
               const member_options& limits, metrics& counts) {
   switch (policy) {
     case overflow_policy::disconnect:
       who.flow->sub(what->size());
       sentence(who, errc::slow_consumer);
-      break;
+      return false;
     case overflow_policy::conflate: // held back by the roster
     case overflow_policy::drop_newest:
       who.flow->sub(what->size());
       who.gaps.fetch_add(what->frames(), std::memory_order_relaxed);
       counts.dropped.add(what->frames());
-      break;
+      return false;
     case overflow_policy::drop_oldest:
       tell(who.writer, trim{limits.outbound_bytes_max
                             - std::min<std::uint64_t>(
                               what->size(), limits.outbound_bytes_max)});
       tell(who.writer, deliver{what});
-      break;
+      return true;
   }
+  return false;
 }
 
 } // namespace
@@ -108,8 +110,8 @@ void roster::deliver_all(const broadcast& what, overflow_policy policy,
           if (policy == overflow_policy::conflate) {
             s.who->flow->sub(size);
             hold(s, what, p, counts);
-          } else {
-            overflow(*s.who, *mine, policy, limits, counts);
+          } else if (overflow(*s.who, *mine, policy, limits, counts)) {
+            ++deliveries;
           }
         } else if (crowded && queued > limits.lagging_bytes + size) {
           s.who->flow->sub(size);
