@@ -34,11 +34,11 @@ class puppet final : public actor {
 public:
   /// What it does when it gets a message, ends or hears of an end.
   struct script {
-    std::function<void(puppet&)> started;
-    std::function<bool(puppet&, caf::mailbox_element&)> receive;
-    std::function<void(puppet&, const caf::down_msg&)> down;
-    std::function<void(errc)> stopped;
-    std::function<void(caf::mailbox_element&)> lost;
+    std::function<void(puppet&)> started = nullptr;
+    std::function<bool(puppet&, caf::mailbox_element&)> receive = nullptr;
+    std::function<void(puppet&, const caf::down_msg&)> down = nullptr;
+    std::function<void(errc)> stopped = nullptr;
+    std::function<void(caf::mailbox_element&)> lost = nullptr;
   };
 
   puppet(caf::actor_config& cfg, unit& home, script what);
