@@ -24,16 +24,16 @@ struct log_record {
 
   log_record(level how, std::string_view what) : loudness(how), message(what) {}
 
-  log_record&& with(std::string_view key, std::string_view text) && {
+  log_record with(std::string_view key, std::string_view text) && {
     fields.emplace_back(std::string{key}, value{std::string{text}});
     return std::move(*this);
   }
 
-  log_record&& with(std::string_view key, const char* text) && {
+  log_record with(std::string_view key, const char* text) && {
     return std::move(*this).with(key, std::string_view{text});
   }
 
-  log_record&& with(std::string_view key, bool flag) && {
+  log_record with(std::string_view key, bool flag) && {
     fields.emplace_back(std::string{key}, value{flag});
     return std::move(*this);
   }

@@ -119,6 +119,13 @@ TEST_F(LogSinkTest, AJsonLineHasLevelTimeMessageAndFields) {
             "\n");
 }
 
+TEST_F(LogSinkTest, ALineMayBeBuiltStepByStep) {
+  auto line = log_record{level::info, "x"}.with("a", 1);
+  line = std::move(line).with("b", "two");
+  EXPECT_THAT(json_line(line, some_time),
+              HasSubstr(R"("message":"x","a":1,"b":"two"})"));
+}
+
 TEST_F(LogSinkTest, ATextLineIsForPeople) {
   auto line = log_record{level::info, "joined"}
                 .with("room", "lobby")
