@@ -338,10 +338,17 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.duration("handshake-timeout", to.session.handshake_timeout, 10ms, 10min,
              "From accepting a socket to its upgrade or first answer. Over it: "
              "408.");
+  t.duration("greeting-timeout", to.reader.greeting_timeout, 10ms, 10min,
+             "From the upgrade to the greeting of a dialect that has one; over "
+             "it the connection is ended.");
   t.duration(
     "ping-every", to.session.ping_every, 10ms, 24h,
     "Time between two pings of a connection. Keep it below the patience of "
     "proxies on the way, often 60s.");
+  t.duration("pong-timeout", to.reader.pong_timeout, 10ms, 24h,
+             "From a ping of a dialect that has its own to its answer; over it "
+             "the connection is ended. Unless chosen, at most half of "
+             "--ping-every.");
   t.duration("idle-timeout", to.session.idle_timeout, 10ms, 24h,
              "A connection that gave no sign of life for so long, pongs "
              "included, is ended.");
@@ -477,6 +484,11 @@ public:
                          "before they are asked",
                          timed("idle-timeout", session.idle_timeout),
                          timed("ping-every", session.ping_every));
+    if (x_.reader.pong_timeout >= session.ping_every)
+      return fmt::format("{} is not less than {}: pings would overtake their "
+                         "answers",
+                         timed("pong-timeout", x_.reader.pong_timeout),
+                         timed("ping-every", session.ping_every));
     if (session.message_bytes_max > member.outbound_bytes_max / 2)
       return fmt::format(
         "{} is more than half of {}: two messages would "
@@ -526,6 +538,10 @@ public:
     return {};
   }
 
+  bool chosen(std::string_view key) const {
+    return line_.given.find(key) != line_.given.end();
+  }
+
   /// How somebody said it, or would have to say it.
   std::string told(std::string_view key) const {
     auto found = line_.given.find(key);
@@ -546,6 +562,11 @@ std::string finish(broker_options& x, const pending& later,
   auto memory = std::min<std::uint64_t>(1 * GiB, usable_memory() / 4);
   x.member.process_bytes_max = later.process_bytes_max.value_or(
     std::max<std::uint64_t>(memory, x.member.outbound_bytes_max));
+  // One pace for all pings, whoever sends them.
+  x.reader.ping_every = x.session.ping_every;
+  if (!check.chosen("pong-timeout"))
+    x.reader.pong_timeout =
+      std::min(x.reader.pong_timeout, x.reader.ping_every / 2);
   for (const auto& text : later.rooms) {
     auto room = read_room(text, x.room_defaults, x.http.room_name_bytes_max);
     if (!room)

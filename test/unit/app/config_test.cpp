@@ -117,6 +117,8 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--keep-alive-timeout=42ms",
                  "--keep-alive-max=43",
                  "--pipelined-max=44",
+                 "--pong-timeout=12ms",
+                 "--greeting-timeout=55ms",
                  "--room-crashes-max=45",
                  "--crashes-max=46",
                  "--crash-window=47ms",
@@ -151,6 +153,9 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_EQ(x.listener.connections_per_address_max, 21u);
   EXPECT_EQ(x.session.handshake_timeout, 22ms);
   EXPECT_EQ(x.session.ping_every, 23ms);
+  EXPECT_EQ(x.reader.ping_every, 23ms);
+  EXPECT_EQ(x.reader.pong_timeout, 12ms);
+  EXPECT_EQ(x.reader.greeting_timeout, 55ms);
   EXPECT_EQ(x.session.idle_timeout, 24ms);
   EXPECT_EQ(x.session.write_progress_timeout, 25ms);
   EXPECT_EQ(x.session.goodbye_timeout, 26ms);
@@ -377,6 +382,15 @@ TEST(ConfigTest, ClientsArePingedBeforeTheyAreGone) {
   EXPECT_EQ(error({}, {"GREENROOM_PING_EVERY=1h"}),
             "--idle-timeout 60s is not more than GREENROOM_PING_EVERY 3600s: "
             "quiet clients would be ended before they are asked");
+}
+
+TEST(ConfigTest, APongComesBeforeTheNextPing) {
+  EXPECT_EQ(good({}).reader.pong_timeout, 10s);
+  EXPECT_EQ(good({"--ping-every", "5s"}).reader.pong_timeout, 2500ms);
+  good({"--pong-timeout", "24999ms"});
+  EXPECT_EQ(error({"--pong-timeout", "25s"}),
+            "--pong-timeout 25s is not less than --ping-every 25s: pings would "
+            "overtake their answers");
 }
 
 TEST(ConfigTest, TwoMessagesFitAMember) {
