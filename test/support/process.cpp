@@ -277,23 +277,33 @@ output_line process::wait_line(const std::string& pattern,
                                std::chrono::milliseconds timeout,
                                std::size_t from) {
   std::regex expression{pattern};
+  auto result = wait_line_if(
+    [&](std::string_view text) {
+      return std::regex_search(text.begin(), text.end(), expression);
+    },
+    pattern, timeout, from);
+  std::smatch match;
+  std::regex_search(result.text, match, expression);
+  for (const auto& group : match)
+    result.groups.push_back(group.str());
+  return result;
+}
+
+output_line process::wait_line_if(
+  const std::function<bool(std::string_view)>& accept, const std::string& what,
+  std::chrono::milliseconds timeout, std::size_t from) {
   deadline until{timeout};
   std::unique_lock guard{mutex_};
   for (;;) {
     for (; from < lines_.size(); ++from) {
       const auto& [stream, text] = lines_[from];
-      std::smatch match;
-      if (!std::regex_search(text, match, expression))
-        continue;
-      output_line result{from + 1, stream, text, {}};
-      for (const auto& group : match)
-        result.groups.push_back(group.str());
-      return result;
+      if (accept(text))
+        return {from + 1, stream, text, {}};
     }
     auto ended = !out_.open && !err_.open;
     if (ended || until.passed()) {
       guard.unlock();
-      auto text = fmt::format("no line with '{}'{}", pattern, last_lines());
+      auto text = fmt::format("no line with '{}'{}", what, last_lines());
       if (ended)
         throw std::runtime_error("the output has ended: " + text);
       throw timeout_error(

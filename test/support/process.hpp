@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <regex>
@@ -90,6 +91,15 @@ public:
   /// both quote the last lines
   output_line wait_line(
     const std::string& pattern,
+    std::chrono::milliseconds timeout = std::chrono::seconds{10},
+    std::size_t from = 0);
+
+  /// As `wait_line`, for what a pattern cannot say or would take too long to find
+  /// among very many lines; `groups` stays empty.
+  /// @param what is quoted if there is no such line
+  output_line wait_line_if(
+    const std::function<bool(std::string_view)>& accept,
+    const std::string& what,
     std::chrono::milliseconds timeout = std::chrono::seconds{10},
     std::size_t from = 0);
 
