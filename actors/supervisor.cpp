@@ -166,7 +166,8 @@ void supervisor::seat(join_room& x) {
     open(*r);
   ++r->members;
   auto options = x.options;
-  options.echo = options.echo && r->options.echo;
+  // What a room says of echo is for raw members; dialects have rules of their own.
+  options.echo = options.echo && (r->options.echo || !c->who->raw);
   c->seats.push_back({r, options});
   tell(r->where, join{c->who, options, x.id, x.kind});
   lifecycle_event e;
