@@ -73,7 +73,7 @@ void inspector::write(const lifecycle_event& x) {
     return;
   auto line = log_record{how, to_string(x.what)};
   auto put = [&line](std::string_view key, auto value) {
-    line = std::move(line).with(key, value);
+    line.add(key, value);
   };
   put("unit", x.unit);
   switch (x.what) {
@@ -171,7 +171,7 @@ void inspector::snapshot() {
   books_known_ = false;
   auto line = log_record{level::info, "snapshot"};
   auto put = [&line](std::string_view key, auto value) {
-    line = std::move(line).with(key, value);
+    line.add(key, value);
   };
   put("connections", books_.clients);
   put("sockets", books_.sockets);
@@ -181,7 +181,8 @@ void inspector::snapshot() {
   put("bytes_queued", books_.bytes_queued);
   put("bytes_live", wire::live_bytes());
   for (std::size_t i = 0; i < all.actors.size(); ++i) {
-    auto key = std::string{to_string(static_cast<actor_kind>(i))} + "s";
+    auto key =
+      "actors_" + std::string{to_string(static_cast<actor_kind>(i))};
     put(key, all.actors[i]);
   }
   put("mailbox_depth", all.depth);

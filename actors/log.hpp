@@ -24,28 +24,32 @@ struct log_record {
 
   log_record(level how, std::string_view what) : loudness(how), message(what) {}
 
-  log_record with(std::string_view key, std::string_view text) && {
+  void add(std::string_view key, std::string_view text) {
     fields.emplace_back(std::string{key}, value{std::string{text}});
-    return std::move(*this);
   }
 
-  log_record with(std::string_view key, const char* text) && {
-    return std::move(*this).with(key, std::string_view{text});
+  void add(std::string_view key, const char* text) {
+    add(key, std::string_view{text});
   }
 
-  log_record with(std::string_view key, bool flag) && {
+  void add(std::string_view key, bool flag) {
     fields.emplace_back(std::string{key}, value{flag});
-    return std::move(*this);
   }
 
   template <class Number>
     requires(std::is_arithmetic_v<Number>)
-  log_record && with(std::string_view key, Number n) && {
+  void add(std::string_view key, Number n) {
     if constexpr (std::is_floating_point_v<Number>)
       fields.emplace_back(std::string{key}, value{static_cast<double>(n)});
     else
       fields.emplace_back(std::string{key},
                           value{static_cast<std::int64_t>(n)});
+  }
+
+  /// As `add`, in a chain.
+  template <class T>
+  log_record with(std::string_view key, const T& x) && {
+    add(key, x);
     return std::move(*this);
   }
 };

@@ -69,6 +69,7 @@ bool unit::turn() {
   loop_.timers().advance(options_.clock != nullptr
                            ? *options_.clock
                            : std::chrono::steady_clock::now());
+  resume_started_ = now().time_since_epoch().count();
   auto polled = loop_.poll();
   auto ran = run_ready(options_.resumes_per_turn);
   auto unsent = loop_.flush();
