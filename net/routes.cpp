@@ -3,6 +3,7 @@
 #include <array>
 
 #include "net/api/health.hpp"
+#include "net/protocols/centrifuge_json.hpp"
 #include "net/protocols/raw.hpp"
 
 namespace greenroom::net {
@@ -11,8 +12,9 @@ namespace {
 
 // A new dialect or HTTP call is one row here and a file of its own.
 constexpr std::array table{
-  //    path             WebSocket    GET, HEAD
+  //    path, WebSocket, answer to GET and HEAD
   route{"/room/{name}", &enter_raw, nullptr},
+  route{"/connection/websocket", &enter_centrifuge, nullptr},
   route{"/health", nullptr, &answer_health},
   route{"/ready", nullptr, &answer_ready},
 };

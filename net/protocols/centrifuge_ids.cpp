@@ -94,8 +94,8 @@ void centrifuge_ids::name(client_id id,
   }
 }
 
-std::optional<client_id>
-centrifuge_ids::find(std::string_view name) const noexcept {
+std::optional<client_id> centrifuge_ids::find(
+  std::string_view name) const noexcept {
   if (name.size() != name_size)
     return std::nullopt;
   std::uint64_t halves[2] = {0, 0};

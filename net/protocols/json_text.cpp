@@ -44,11 +44,11 @@ struct no_handler {
   bool on_comment(text, error&) { return true; }
 };
 
-bool parses(std::string_view text, std::size_t depth_max,
-            json::error_code& failed) {
+bool parses(std::string_view text, std::size_t depth_max) {
   json::parse_options options;
   options.max_depth = depth_max;
   json::basic_parser<no_handler> parser{options};
+  json::error_code failed;
   auto taken = parser.write_some(false, text.data(), text.size(), failed);
   return !failed && taken == text.size();
 }
@@ -56,30 +56,30 @@ bool parses(std::string_view text, std::size_t depth_max,
 /// Half a surrogate pair, escaped, is JSON (RFC 8259 §8.2); JavaScript writes it
 /// when a text was cut through an emoji. The parser does not take it, so it
 /// judges a copy with a plain character in the place of each half.
-std::string without_surrogates(std::string_view text) {
-  std::string result{text};
-  for (std::size_t i = 0; i + 6 <= result.size(); ++i) {
-    if (result[i] != '\\')
+/// @returns whether there was one
+bool replace_surrogates(std::string& text) {
+  auto found = false;
+  for (std::size_t i = 0; i + 6 <= text.size(); ++i) {
+    if (text[i] != '\\')
       continue;
-    auto* hex = result.data() + i + 2;
-    if (result[i + 1] == 'u' && (hex[0] == 'd' || hex[0] == 'D') && hex[1] > '7')
+    auto* hex = text.data() + i + 2;
+    if (text[i + 1] == 'u' && (hex[0] == 'd' || hex[0] == 'D')
+        && hex[1] > '7') {
       std::memcpy(hex, "00", 2);
+      found = true;
+    }
     ++i; // what is escaped escapes nothing
   }
-  return result;
+  return found;
 }
 
 } // namespace
 
 bool is_json(std::string_view text, std::size_t depth_max) {
-  json::error_code failed;
-  if (parses(text, depth_max, failed))
+  if (parses(text, depth_max))
     return true;
-  if (failed != json::error::illegal_leading_surrogate
-      && failed != json::error::illegal_trailing_surrogate
-      && failed != json::error::expected_utf16_escape)
-    return false;
-  return parses(without_surrogates(text), depth_max, failed);
+  std::string other{text};
+  return replace_surrogates(other) && parses(other, depth_max);
 }
 
 void append_json_string(std::string& out, std::string_view text) {
