@@ -338,6 +338,10 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.duration("handshake-timeout", to.session.handshake_timeout, 10ms, 10min,
              "From accepting a socket to its upgrade or first answer. Over it: "
              "408.");
+  t.on_off("anonymous", to.reader.anonymous,
+           "Whether clients of a dialect with a greeting may connect without a "
+           "token. Tokens are not taken yet, so off keeps all of them out; raw "
+           "clients do not greet.");
   t.duration("greeting-timeout", to.reader.greeting_timeout, 10ms, 10min,
              "From the upgrade to the greeting of a dialect that has one; over "
              "it the connection is ended.");
