@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "app/command_line.hpp"
+#include "app/commands/bench.hpp"
 #include "app/commands/health.hpp"
 #include "app/commands/join.hpp"
 #include "app/commands/serve.hpp"
@@ -40,6 +41,8 @@ constexpr std::array commands{
   command_row{"health", "Ask a running broker: exit status 0 if it is well.",
               health_command},
   command_row{"join", "Join a room: lines in, messages out.", join_command},
+  command_row{"bench", "Measure a broker and check every delivery.",
+              bench_command},
   command_row{"version", "Say which version this is.", version_command},
 };
 
