@@ -681,13 +681,16 @@ std::string flags_markdown() {
 }
 
 bool anybody_may_publish(const broker_options& options) {
-  if (options.supervisor.rooms_on_demand
-      && options.room_defaults.raw == raw_access::on)
+  // Raw access says nothing of the other dialects.
+  auto open = [&](const room_options& x) {
+    return x.raw == raw_access::on || options.reader.anonymous;
+  };
+  if (options.supervisor.rooms_on_demand && open(options.room_defaults))
     return true;
-  return std::any_of(
-    options.rooms.begin(), options.rooms.end(), [](const named_room& x) {
-      return x.options.raw == raw_access::on && !protected_name(x.name);
-    });
+  return std::any_of(options.rooms.begin(), options.rooms.end(),
+                     [&](const named_room& x) {
+                       return open(x.options) && !protected_name(x.name);
+                     });
 }
 
 } // namespace greenroom

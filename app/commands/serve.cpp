@@ -62,9 +62,10 @@ void tell_start(const broker_options& x, std::uint16_t port, log_port& log) {
   if (!loopback(x.listener.bind) && anybody_may_publish(x))
     log.write(log_record{level::warn, "anybody_may_publish"}
                 .with("address", x.listener.bind)
-                .with("advice", "whoever reaches this address may send to all: "
-                                "consider raw=read-only, or bind to 127.0.0.1 "
-                                "behind a proxy"));
+                .with("advice",
+                      "put it behind a proxy that knows its clients, or "
+                      "let them only listen: --room-raw read-only "
+                      "--anonymous off"));
 }
 
 /// What signals do: end in good order, then at once.

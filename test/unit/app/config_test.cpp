@@ -131,7 +131,9 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--inspect-every=52ms",
                  "--log-lines-max=53",
                  "--log-bytes-max=54k",
+                 "--anonymous=off",
                  "--room=lobby"});
+  EXPECT_FALSE(x.reader.anonymous);
   EXPECT_TRUE(x.supervisor.rooms_on_demand);
   EXPECT_EQ(x.supervisor.rooms_max, 11u);
   EXPECT_EQ(x.supervisor.rooms_per_connection_max, 12u);
@@ -448,17 +450,26 @@ TEST(ConfigTest, GoodbyesFitTheDrain) {
 
 // -- who may publish -----------------------------------------------------------------
 
-TEST(ConfigTest, AnybodyMayPublishIntoAnOpenRoom) {
+TEST(ConfigTest, AnybodyMayPublishWhereNoTokenIsAskedFor) {
   EXPECT_FALSE(anybody_may_publish(good({})));
   EXPECT_TRUE(anybody_may_publish(good({"--room", "a"})));
-  EXPECT_FALSE(anybody_may_publish(good({"--room", "a,raw=read-only"})));
-  EXPECT_FALSE(anybody_may_publish(good({"--room", "a,raw=off"})));
-  EXPECT_FALSE(anybody_may_publish(good({"--room", "private-a"})));
-  EXPECT_FALSE(
-    anybody_may_publish(good({"--room", "a", "--room-raw=read-only"})));
   EXPECT_TRUE(anybody_may_publish(good({"--rooms-on-demand"})));
-  EXPECT_FALSE(
-    anybody_may_publish(good({"--rooms-on-demand", "--room-raw=off"})));
+  EXPECT_FALSE(anybody_may_publish(good({"--room", "private-a"})));
+  // Other dialects do not ask what raw clients may do.
+  EXPECT_TRUE(anybody_may_publish(good({"--room", "a,raw=off"})));
+}
+
+TEST(ConfigTest, RawAccessDecidesWhereTheOthersNeedAToken) {
+  auto publishes = [](words args) {
+    args.push_back("--anonymous=off");
+    return anybody_may_publish(good(args));
+  };
+  EXPECT_TRUE(publishes({"--room", "a"}));
+  EXPECT_FALSE(publishes({"--room", "a,raw=read-only"}));
+  EXPECT_FALSE(publishes({"--room", "a,raw=off"}));
+  EXPECT_FALSE(publishes({"--room", "a", "--room-raw=read-only"}));
+  EXPECT_TRUE(publishes({"--rooms-on-demand"}));
+  EXPECT_FALSE(publishes({"--rooms-on-demand", "--room-raw=off"}));
 }
 
 // -- help -------------------------------------------------------------------------
