@@ -82,6 +82,7 @@ void actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   for (;;) {
     if (head == closed_mark()) {
       received_.fetch_sub(1, std::memory_order_relaxed);
+      lost(*x);
       dispose(x);
       return;
     }
@@ -236,6 +237,7 @@ bool actor::cleanup(caf::error&& why, caf::execution_unit* host) {
   };
   discard(std::exchange(fifo_, nullptr));
   discard(x);
+  unregister_from_system(); // CAF does this in a base that we do not have
   return caf::monitorable_actor::cleanup(std::move(why), host);
 }
 

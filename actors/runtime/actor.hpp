@@ -105,7 +105,8 @@ protected:
   /// broken nowhere else.
   virtual void stopped(errc) {}
 
-  /// Called for each message that finds the actor ended before it was handled.
+  /// Called for each message that the actor ended before it was handled, and for
+  /// each that is sent to it afterwards. Any thread, also after `stopped`.
   virtual void lost(caf::mailbox_element&) {}
 
   /// Ends the actor after the current message.
