@@ -108,6 +108,7 @@ void ActorTest::TearDown() {
     advance(std::chrono::seconds{1});
   }
   EXPECT_EQ(live_actors(), 0u);
+  EXPECT_EQ(system_->registry().running(), 0u);
   for (auto& s : sockets_) {
     EXPECT_TRUE(s->gone) << "client " << s->id;
     EXPECT_EQ(s->flow->queued(), 0u) << "client " << s->id;

@@ -90,11 +90,27 @@ bool fake_loop::flush() {
   auto senders = std::exchange(marked_, {});
   for (auto& x : senders)
     x->send();
-  return false;
+  return unsent;
 }
 
 void fake_loop::wait(steady_time) {
   throw std::logic_error("a stepped unit never sleeps");
+}
+
+void sleeping_loop::wait(steady_time until) {
+  std::unique_lock lock{mutex_};
+  auto woken = [this] { return woken_; };
+  if (until == steady_time::max())
+    awake_.wait(lock, woken);
+  else
+    awake_.wait_until(lock, until, woken);
+  woken_ = false;
+}
+
+void sleeping_loop::wake() noexcept {
+  std::lock_guard guard{mutex_};
+  woken_ = true;
+  awake_.notify_one();
 }
 
 // -- socket: what a test does ---------------------------------------------------
@@ -379,7 +395,7 @@ wire_ptr talk_dialect::encode(const answer& what) const {
 }
 
 wire_ptr talk_dialect::ping() const {
-  return pings_ ? make_wire({"ping"}) : wire_ptr{};
+  return strict_ ? make_wire({"ping"}) : wire_ptr{};
 }
 
 // -- log ------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,6 +33,9 @@ public:
   /// Has a socket send at the end of the turn.
   void mark(std::shared_ptr<fake_socket> x) { marked_.push_back(std::move(x)); }
 
+  /// Whether the next flushes leave something to send.
+  bool unsent = false;
+
   /// How often somebody ended a sleep that never was.
   std::size_t wakes() const noexcept { return wakes_; }
 
@@ -47,6 +52,24 @@ private:
   std::vector<std::function<void()>> posted_;
   std::vector<std::shared_ptr<fake_socket>> marked_;
   std::size_t wakes_ = 0;
+};
+
+/// The event loop of a unit with a thread of its own and no sockets: it sleeps for
+/// real until somebody wakes it.
+class sleeping_loop final : public event_loop {
+public:
+  std::size_t poll() override { return 0; }
+  bool flush() override { return false; }
+  void wait(steady_time until) override;
+  void wake() noexcept override;
+
+  timer_wheel& timers() noexcept override { return timers_; }
+
+private:
+  timer_wheel timers_{std::chrono::steady_clock::now()};
+  std::mutex mutex_;
+  std::condition_variable awake_;
+  bool woken_ = false;
 };
 
 /// A client at the other end of a socket that is not there. Keeps the promises of
@@ -184,7 +207,8 @@ public:
 ///     ok VERB ID ROOM OFFSET | no VERB ID ROOM ERRC | ROOM OFFSET TEXT | ping
 class talk_dialect final : public protocol {
 public:
-  explicit talk_dialect(bool pings = false) : pings_(pings) {}
+  /// @param strict greets and pings, and wants both answered
+  explicit talk_dialect(bool strict = false) : strict_(strict) {}
 
   std::string_view name() const noexcept override { return "talk"; }
 
@@ -194,8 +218,10 @@ public:
   wire_ptr encode(const answer& what) const override;
   wire_ptr ping() const override;
 
+  bool greets() const noexcept override { return strict_; }
+
 private:
-  bool pings_;
+  bool strict_;
 };
 
 /// A block of frames, each a line of text.
