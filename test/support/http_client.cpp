@@ -92,6 +92,11 @@ std::string take_all(tcp_stream& from, const deadline& until) {
 
 } // namespace
 
+std::string host_field(std::string_view host, std::uint16_t port) {
+  auto v6 = host.find(':') != std::string_view::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](char x, char y) { return lower(x) == lower(y); });
@@ -213,8 +218,8 @@ void http_client::send(std::string_view bytes) {
 void http_client::send_request(std::string_view method, std::string_view target,
                                const header_list& headers,
                                std::string_view body) {
-  auto request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", method,
-                             target, options_.host, options_.port);
+  auto request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
+                             host_field(options_.host, options_.port));
   for (const auto& [name, value] : headers)
     request += fmt::format("{}: {}\r\n", name, value);
   if (!body.empty() || method == "POST" || method == "PUT")

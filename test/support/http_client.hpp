@@ -15,6 +15,9 @@ namespace greenroom::test {
 /// Header fields in the order of the wire, repeated ones included.
 using header_list = std::vector<std::pair<std::string, std::string>>;
 
+/// A Host header's value; IPv6 addresses get their brackets (RFC 3986 §3.2.2).
+std::string host_field(std::string_view host, std::uint16_t port);
+
 bool equal_ignoring_case(std::string_view left, std::string_view right);
 
 /// One response as it came. Parsing is strict: CRLF only, no folded lines.

@@ -254,12 +254,12 @@ std::string accept_for(std::string_view key) {
 
 std::string make_handshake(const handshake_spec& spec) {
   auto result = fmt::format("GET {} HTTP/1.1\r\n"
-                            "Host: {}:{}\r\n"
+                            "Host: {}\r\n"
                             "Upgrade: websocket\r\n"
                             "Connection: Upgrade\r\n"
                             "Sec-WebSocket-Key: {}\r\n"
                             "Sec-WebSocket-Version: 13\r\n",
-                            spec.path, spec.host, spec.port,
+                            spec.path, host_field(spec.host, spec.port),
                             spec.key.empty() ? next_handshake_key() : spec.key);
   if (!spec.origin.empty())
     result += fmt::format("Origin: {}\r\n", spec.origin);
