@@ -66,6 +66,9 @@ public:
   /// goes before all frames. @pre nothing of the outbox was sent
   void put_first(wire_ptr what);
 
+  /// Gives the bytes of a counted block back that nobody will send.
+  void reject(const wire& what) noexcept { give_back(what.size()); }
+
   bool empty() const noexcept { return count_ == 0; }
 
   /// Whether the last block ends with a close frame: nothing more is accepted.

@@ -1,0 +1,569 @@
+#include "net/ws_session.hpp"
+
+#define GREENROOM_BEAST_WEBSOCKET
+#include "net/beast.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "net/channel.hpp"
+#include "net/outbox_stream.hpp"
+#include "net/ws_frame.hpp"
+
+namespace greenroom::net {
+
+namespace {
+
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+
+constexpr auto far_future = steady_time::max();
+
+// The answer to a request that will not be upgraded.
+wire_ptr make_refusal(errc why) {
+  auto& row = describe(why);
+  auto status = std::to_string(row.http);
+  auto phrase = http::obsolete_reason(http::int_to_status(row.http));
+  wire_builder out{256};
+  for (std::string_view part : {"HTTP/1.1 ", status.c_str(), " ", phrase.data(),
+                                "\r\nConnection: close\r\n",
+                                row.http == 503 ? "Retry-After: 5\r\n" : "",
+                                "Content-Type: text/plain\r\nContent-Length: "})
+    out.append(part);
+  out.append(std::to_string(row.name.size() + 1));
+  out.append("\r\n\r\n");
+  out.append(row.name);
+  out.append("\n");
+  return out.finish();
+}
+
+// For these nothing is worth waiting for: the client does not take what it has.
+bool discards(errc why) noexcept {
+  return why == errc::slow_consumer || why == errc::write_stalled
+         || why == errc::overloaded;
+}
+
+/// One connection: Beast's stream over a channel, and the deadlines of its life.
+class ws_session final : public socket_port,
+                         public channel,
+                         public std::enable_shared_from_this<ws_session>,
+                         private timer {
+public:
+  ws_session(ws_home& home, ws_request& request)
+    : channel(home.loop, request.what.flow), home_(home),
+      place_(std::move(request.place)),
+      pings_(request.what.dialect == nullptr || !request.what.dialect->ping()),
+      plan_(std::make_unique<plan>(
+        plan{std::move(request.key), std::move(request.subprotocol)})),
+      deadline_(request.accepted + home.limits.handshake_timeout) {}
+
+  void begin(ws_request& request, net::fd_watcher* former);
+
+  // -- socket_port --------------------------------------------------------------
+
+  void accept() override;
+  void refuse(errc why) override;
+  void append(wire_ptr what) override;
+  std::uint64_t drop_oldest(std::uint64_t keep) override;
+  void taken(std::size_t messages) override;
+  void close(farewell words) override;
+  socket_stats stats() const override;
+
+private:
+  using stream_type = websocket::stream<outbox_stream<channel>, false>;
+
+  enum class phase : std::uint8_t {
+    asked,   // the broker has not answered the handshake
+    opening, // it has, Beast is not through with it
+    open,
+    goodbye, // our close frame is in the outbox
+    ending,  // nothing more will be said: what waits goes out
+    closed,  // the descriptor is gone
+  };
+
+  // What is needed until the handshake is answered.
+  struct plan {
+    std::string key;
+    std::string subprotocol;
+  };
+
+  // Calls back into the session, and keeps it alive until then.
+  struct accepted_handler {
+    std::shared_ptr<ws_session> self;
+
+    void operator()(beast::error_code ec) {
+      self->guarded([&] { self->on_accepted(ec); });
+    }
+  };
+
+  struct read_handler {
+    std::shared_ptr<ws_session> self;
+
+    void operator()(beast::error_code ec, std::size_t n) {
+      self->guarded([&] { self->on_read(ec, n); });
+    }
+  };
+
+  template <class F>
+  void guarded(F&& f) noexcept;
+
+  bool talking() const noexcept {
+    return phase_ == phase::opening || phase_ == phase::open;
+  }
+
+  void on_accepted(beast::error_code ec);
+  void read();
+  void on_read(beast::error_code ec, std::size_t n);
+  void on_read_error(beast::error_code ec);
+  bool window_open() const noexcept;
+  void deliver(std::string bytes, bool text);
+
+  template <class F>
+  void call_sink(F&& f);
+
+  void tell(errc why, std::uint16_t peer_code);
+  void end();
+  void drop(bool reset);
+  void end_sink();
+
+  void on_input() noexcept override { last_read_ = now(); }
+  void on_blocked() noexcept override;
+  void on_progress() noexcept override { stalled_ = false; }
+  void over(int error) noexcept override;
+  void abandoned() noexcept override;
+
+  steady_time now() const noexcept { return loop().timers().now(); }
+
+  void fired() override;
+  void expire(errc why);
+  steady_time next_deadline() const noexcept;
+  void arm_timer();
+
+  ws_home& home_;
+  std::shared_ptr<ws_session> self_; // until the descriptor is closed
+  std::unique_ptr<socket_sink> sink_;
+  quota::ticket place_;
+  std::optional<stream_type> ws_;
+  phase phase_ = phase::asked;
+  errc why_ = errc::none; // the first reason, whoever had it
+  bool accepted_ = false; // it became a WebSocket
+  bool told_ = false;     // the sink knows that it is over
+  bool in_sink_ = false;
+  bool in_message_ = false; // parts of a message are in `partial_`
+  bool paused_ = false;     // nothing is read until messages were taken
+  bool stalled_ = false;    // the kernel has taken nothing since `stalled_at_`
+  bool pings_;              // not left to the dialect
+  std::unique_ptr<plan> plan_;
+  // A message that was longer than the small buffer, and how much of it is there.
+  std::string partial_;
+  std::size_t partial_size_ = 0;
+  // Sizes of the messages that were not taken yet, from `first_size_` on.
+  std::vector<std::uint32_t> sizes_;
+  std::size_t first_size_ = 0;
+  std::size_t bytes_not_taken_ = 0;
+  steady_time deadline_; // of the handshake or the goodbye
+  steady_time last_read_{};
+  steady_time stalled_at_{};
+  steady_time ping_at_ = far_future;
+  std::array<char, 256> small_; // last: only touched where messages come
+};
+
+// -- beginning ------------------------------------------------------------------
+
+void ws_session::begin(ws_request& request, net::fd_watcher* former) {
+  adopt(request.fd.get(), former, request.read_ahead,
+        home_.limits.control_bytes_max);
+  request.fd.release();
+  self_ = shared_from_this();
+  last_read_ = now();
+  arm_timer();
+  in_sink_ = true; // it may be called back before there is a sink
+  sink_ = home_.desk.open(home_.unit, self_, std::move(request.what));
+  in_sink_ = false;
+  if (phase_ == phase::closed)
+    end_sink();
+}
+
+void ws_session::accept() {
+  if (phase_ != phase::asked)
+    return;
+  phase_ = phase::opening;
+  accepted_ = true;
+  home_.counts.sessions_open.add();
+  ws_.emplace(outbox_stream<channel>{*this});
+  websocket::stream_base::timeout never{websocket::stream_base::none(),
+                                        websocket::stream_base::none(), false};
+  ws_->set_option(never);
+  ws_->set_option(websocket::stream_base::decorator(
+    [protocol = std::move(plan_->subprotocol)](http::fields& response) {
+      response.set(http::field::server, "greenroom");
+      if (!protocol.empty())
+        response.set(http::field::sec_websocket_protocol, protocol);
+    }));
+  ws_->read_message_max(home_.limits.message_bytes_max);
+  // The request was checked before. Beast answers this one with the same bytes.
+  http::request<http::empty_body> request{http::verb::get, "/", 11};
+  request.set(http::field::host, "localhost");
+  request.set(http::field::connection, "upgrade");
+  request.set(http::field::upgrade, "websocket");
+  request.set(http::field::sec_websocket_version, "13");
+  request.set(http::field::sec_websocket_key, plan_->key);
+  plan_.reset();
+  deadline_ = far_future;
+  last_read_ = now();
+  if (pings_) {
+    // Connections that come together do not ping together.
+    auto half = home_.limits.ping_every / 2;
+    auto spread = (reinterpret_cast<std::uintptr_t>(this) >> 6) % 1024;
+    ping_at_ = now() + half + half * static_cast<int>(spread) / 1024;
+  }
+  arm_timer();
+  ws_->async_accept(request, accepted_handler{shared_from_this()});
+}
+
+void ws_session::on_accepted(beast::error_code ec) {
+  if (phase_ == phase::closed)
+    return;
+  ws_->set_option(websocket::stream_base::decorator([](http::fields&) {}));
+  if (ec) { // Beast found something that the check had let pass
+    tell(errc::bad_request, 0);
+    end();
+    return;
+  }
+  if (phase_ == phase::opening)
+    phase_ = phase::open;
+  read();
+}
+
+void ws_session::refuse(errc why) {
+  if (phase_ != phase::asked)
+    return;
+  phase_ = phase::ending;
+  why_ = why;
+  plan_.reset();
+  at(home_.counts.refused, why).add();
+  deadline_ = now() + home_.limits.goodbye_timeout;
+  arm_timer();
+  discard_unsent();
+  answer(make_refusal(why));
+  finish();
+}
+
+// -- reading --------------------------------------------------------------------
+
+void ws_session::read() {
+  asio::mutable_buffer into{small_.data(), small_.size()};
+  if (in_message_) {
+    // Straight into the message, but not all that a header promises at once: it
+    // costs the client nothing to promise.
+    auto n = std::min(ws_->read_size_hint(),
+                      std::max<std::size_t>(4096, partial_size_));
+    partial_.resize(partial_size_ + n);
+    into = {partial_.data() + partial_size_, n};
+  }
+  ws_->async_read_some(into, read_handler{shared_from_this()});
+}
+
+void ws_session::on_read(beast::error_code ec, std::size_t n) {
+  if (phase_ == phase::closed)
+    return;
+  if (ec) {
+    on_read_error(ec);
+    return;
+  }
+  if (phase_ != phase::open || told_) {
+    in_message_ = false; // whatever still comes is for nobody
+    read();
+    return;
+  }
+  if (in_message_) {
+    partial_size_ += n;
+    if (ws_->is_message_done()) {
+      in_message_ = false;
+      partial_.resize(std::exchange(partial_size_, 0));
+      deliver(std::exchange(partial_, {}), ws_->got_text());
+    }
+  } else if (ws_->is_message_done()) {
+    deliver({small_.data(), n}, ws_->got_text());
+  } else {
+    in_message_ = true;
+    partial_.assign(small_.data(), n);
+    partial_size_ = n;
+  }
+  if (phase_ == phase::closed || phase_ == phase::ending)
+    return;
+  if (in_message_ || phase_ == phase::goodbye || window_open())
+    read();
+  else
+    paused_ = true;
+}
+
+void ws_session::on_read_error(beast::error_code ec) {
+  static const auto& broken =
+    websocket::make_error_code(websocket::error::closed).category();
+  if (ec == websocket::error::closed)
+    tell(errc::peer_closed, ws_->reason().code);
+  else if (ec == websocket::error::message_too_big)
+    tell(errc::message_too_big, 0);
+  else if (ec == websocket::error::bad_frame_payload)
+    tell(errc::bad_utf8, 0);
+  else if (ec.category() == broken)
+    tell(errc::protocol_error, 0);
+  else {
+    tell(errc::peer_gone, 0);
+    drop(false);
+    return;
+  }
+  end();
+}
+
+bool ws_session::window_open() const noexcept {
+  return sizes_.size() - first_size_ < home_.limits.inbound_messages_max
+         && bytes_not_taken_ < home_.limits.inbound_bytes_max;
+}
+
+void ws_session::deliver(std::string bytes, bool text) {
+  ++loop().tally().messages_in;
+  sizes_.push_back(static_cast<std::uint32_t>(bytes.size()));
+  bytes_not_taken_ += bytes.size();
+  call_sink([&](socket_sink& sink) {
+    sink.received(inbound{std::move(bytes), text});
+  });
+}
+
+void ws_session::taken(std::size_t messages) {
+  for (; messages > 0 && first_size_ < sizes_.size(); --messages)
+    bytes_not_taken_ -= sizes_[first_size_++];
+  if (first_size_ == sizes_.size()) {
+    sizes_.clear();
+    first_size_ = 0;
+  } else if (first_size_ >= home_.limits.inbound_messages_max) {
+    sizes_.erase(sizes_.begin(),
+                 sizes_.begin() + static_cast<std::ptrdiff_t>(first_size_));
+    first_size_ = 0;
+  }
+  if (!paused_ || !window_open())
+    return;
+  paused_ = false;
+  // The client could not show any life meanwhile.
+  last_read_ = now();
+  arm_timer();
+  guarded([this] { read(); });
+}
+
+// -- writing --------------------------------------------------------------------
+
+void ws_session::append(wire_ptr what) {
+  if (!what)
+    return;
+  auto frames = what->frames();
+  if (!channel::append(std::move(what), true))
+    home_.counts.discarded.add(frames);
+}
+
+std::uint64_t ws_session::drop_oldest(std::uint64_t keep) {
+  return channel::drop_oldest(keep);
+}
+
+socket_stats ws_session::stats() const {
+  return {waiting().bytes(), waiting().frames(), bytes_in(), bytes_out(),
+          frames_out()};
+}
+
+void ws_session::on_blocked() noexcept {
+  if (std::exchange(stalled_, true))
+    return;
+  stalled_at_ = now();
+  arm_timer();
+}
+
+// -- ending ---------------------------------------------------------------------
+
+void ws_session::close(farewell words) {
+  if (phase_ == phase::asked) {
+    refuse(words.why);
+    return;
+  }
+  // Behind a close frame, Beast's or our own, there is nothing left to say.
+  if (!talking() || waiting().closing())
+    return;
+  if (why_ == errc::none)
+    why_ = words.why;
+  if (words.why == errc::peer_gone || words.why == errc::peer_closed) {
+    drop(false);
+    return;
+  }
+  if (discards(words.why))
+    discard_unsent();
+  auto was_open = phase_ == phase::open;
+  phase_ = phase::goodbye;
+  deadline_ = now() + home_.limits.goodbye_timeout;
+  arm_timer();
+  if (words.last)
+    channel::append(std::move(words.last), false);
+  channel::append(make_ws_close(words.code, words.reason), false);
+  if (was_open && phase_ == phase::goodbye && std::exchange(paused_, false))
+    guarded([this] { read(); }); // for the answer to it
+}
+
+// Beast is done: it has answered the client's close frame, found ours answered, or
+// failed the connection.
+void ws_session::end() {
+  phase_ = phase::ending;
+  ws_.reset();
+  partial_ = {};
+  if (deadline_ == far_future)
+    deadline_ = now() + home_.limits.goodbye_timeout;
+  arm_timer();
+  finish();
+}
+
+void ws_session::over(int error) noexcept {
+  if (phase_ != phase::ending || error != 0)
+    tell(errc::peer_gone, 0);
+  drop(false);
+}
+
+void ws_session::abandoned() noexcept {
+  if (why_ == errc::none)
+    why_ = errc::shutdown;
+  drop(false);
+}
+
+void ws_session::drop(bool reset) {
+  if (phase_ == phase::closed)
+    return;
+  phase_ = phase::closed;
+  paused_ = false;
+  disarm();
+  channel::close(reset);
+  ws_.reset();
+  plan_.reset();
+  partial_ = {};
+  sizes_ = {};
+  place_ = {};
+  auto& counts = home_.counts;
+  counts.discarded.add(static_cast<std::int64_t>(frames_discarded()));
+  if (accepted_) {
+    counts.sessions_open.sub();
+    at(counts.closed, why_ == errc::none ? errc::peer_gone : why_).add();
+  }
+  end_sink();
+  // Whoever called is still inside.
+  loop().defer([self = std::move(self_)] {});
+}
+
+// Calls the sink, which may close the connection and so end itself: that waits
+// until the call is over.
+template <class F>
+void ws_session::call_sink(F&& f) {
+  if (!sink_)
+    return;
+  struct scope {
+    ws_session& self;
+    bool outer = std::exchange(self.in_sink_, true);
+
+    ~scope() { self.in_sink_ = outer; }
+  };
+  {
+    scope inside{*this};
+    f(*sink_);
+  }
+  if (phase_ == phase::closed)
+    end_sink();
+}
+
+void ws_session::tell(errc why, std::uint16_t peer_code) {
+  if (why_ == errc::none)
+    why_ = why;
+  if (!sink_ || std::exchange(told_, true))
+    return;
+  call_sink([&](socket_sink& sink) { sink.closed(why, peer_code); });
+}
+
+void ws_session::end_sink() {
+  if (in_sink_ || !sink_)
+    return;
+  tell(why_ == errc::none ? errc::peer_gone : why_, 0);
+  sink_.reset();
+}
+
+template <class F>
+void ws_session::guarded(F&& f) noexcept {
+  try {
+    f();
+  } catch (...) {
+    loop().report("session");
+    tell(errc::fault, 0);
+    drop(true);
+  }
+}
+
+// -- time -----------------------------------------------------------------------
+
+void ws_session::fired() {
+  if (now() >= deadline_) {
+    if (phase_ == phase::asked) {
+      tell(errc::handshake_timeout, 0);
+      refuse(errc::handshake_timeout);
+    } else {
+      // Whoever said goodbye to us and left nothing behind gets no reset.
+      drop(!finished());
+    }
+    return;
+  }
+  if (talking() && !told_) {
+    auto& limits = home_.limits;
+    if (!paused_ && now() >= last_read_ + limits.idle_timeout)
+      expire(errc::no_sign_of_life);
+    else if (stalled_ && now() >= stalled_at_ + limits.write_progress_timeout)
+      expire(errc::write_stalled);
+    else if (now() >= ping_at_) {
+      ping_at_ = now() + limits.ping_every;
+      channel::append(ws_ping(), false);
+    }
+  }
+  if (phase_ != phase::closed)
+    arm_timer();
+}
+
+// The actors say goodbye in the words of the dialect. Should they not, it ends all
+// the same.
+void ws_session::expire(errc why) {
+  deadline_ = now() + home_.limits.goodbye_timeout;
+  tell(why, 0);
+}
+
+steady_time ws_session::next_deadline() const noexcept {
+  auto at = deadline_;
+  if (talking() && !told_) {
+    at = std::min(at, ping_at_);
+    if (!paused_)
+      at = std::min(at, last_read_ + home_.limits.idle_timeout);
+    if (stalled_)
+      at = std::min(at, stalled_at_ + home_.limits.write_progress_timeout);
+  }
+  return at;
+}
+
+// Only ever moves the timer forward: what is due later is found when it fires, so
+// reading and writing do not touch the wheel.
+void ws_session::arm_timer() {
+  auto at = next_deadline();
+  if (at == far_future || (armed() && timer::deadline() <= at))
+    return;
+  loop().timers().arm(*this, at);
+}
+
+} // namespace
+
+void open_ws_session(ws_home& home, ws_request request, fd_watcher* former) {
+  auto session = std::make_shared<ws_session>(home, request);
+  session->begin(request, former);
+}
+
+} // namespace greenroom::net
