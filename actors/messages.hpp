@@ -77,6 +77,11 @@ struct evict {
   errc why;
 };
 
+/// What the writer was sent before it was asked is in the outbox.
+struct written {
+  errc why;
+};
+
 // -- to the WRITER: one client's way out ---------------------------------------------
 
 /// Puts ready-made frames into the outbox. Counted in the member's flow before it
@@ -88,6 +93,13 @@ struct deliver {
 /// Drops what waits, from the oldest, until at most `keep` bytes are left.
 struct trim {
   std::uint64_t keep;
+};
+
+/// Is everything that came before in the outbox? Answered by `written`, which
+/// brings `why` back.
+struct ask_written {
+  caf::actor whom;
+  errc why;
 };
 
 // -- to the ROOM: owns the members and the stream of one room -------------------------
@@ -258,8 +270,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_moved)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_lost)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::resume_reading)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::evict)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::written)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::deliver)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::trim)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_written)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::join)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::leave)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::post)

@@ -57,7 +57,7 @@ bool reader::receive(caf::mailbox_element& in) {
     [this](tick&) { beat(); }, [this](room_moved& x) { move_to(x); },
     [this](room_lost& x) { lose(x); },
     [this](socket_closed& x) { quit(x.why); },
-    [this](evict& x) { quit(x.why); });
+    [this](evict& x) { part(x.why); }, [this](written& x) { quit(x.why); });
 }
 
 void reader::stopped(errc why) {
@@ -82,9 +82,11 @@ void reader::take(inbound& x) {
   auto& limits = env_.reader;
   auto now = home().now();
   ++not_taken_;
+  if (parting_)
+    return;
   if (!bytes_.take(now, x.bytes.size(), limits.bytes_per_second,
                    limits.burst_seconds)) {
-    quit(errc::rate_limited);
+    part(errc::rate_limited);
     return;
   }
   // Decoding needs a list only for the moment: one per thread will do.
@@ -94,11 +96,11 @@ void reader::take(inbound& x) {
   auto count = std::max<std::size_t>(commands.size(), 1);
   if (!messages_.take(now, count, limits.messages_per_second,
                       limits.burst_seconds)) {
-    quit(errc::rate_limited);
+    part(errc::rate_limited);
     return;
   }
   for (auto& c : commands) {
-    if (quitting())
+    if (quitting() || parting_)
       return;
     if (waiting_ || !may_run(c)) {
       if (!waiting_)
@@ -112,7 +114,7 @@ void reader::take(inbound& x) {
 }
 
 void reader::run_commands() {
-  while (waiting_ && !quitting()) {
+  while (waiting_ && !quitting() && !parting_) {
     if (waiting_->empty()) {
       waiting_.reset();
       return;
@@ -135,7 +137,7 @@ bool reader::may_run(const command& x) const {
 // Gives the socket back what was taken, and opens the connection once everything
 // implied by its handshake is done.
 void reader::settle() {
-  if (quitting())
+  if (quitting() || parting_)
     return;
   if (!open_ && answers_due_ == 0 && !waiting_) {
     open_ = true;
@@ -161,14 +163,26 @@ void reader::settle() {
   socket_->taken(std::exchange(not_taken_, 0));
 }
 
+// Ends the connection behind what its writer was sent already, such as the answers
+// to what came before a bad command; at once where that is of no use: to a client
+// that is gone or does not read, or before there is a WebSocket.
+void reader::part(errc why) {
+  auto at_once = !open_ || why == errc::peer_gone || why == errc::peer_closed
+                 || why == errc::slow_consumer || why == errc::overloaded;
+  if (at_once)
+    quit(why);
+  else if (!std::exchange(parting_, true))
+    tell(who_->writer, ask_written{self(), why});
+}
+
 // The greeting must come in time; then a ping goes out every so often, and its
 // answer must come in time too.
 void reader::beat() {
   auto& limits = env_.reader;
   if (!beating_) {
-    quit(errc::stale);
+    part(errc::stale);
   } else if (dialogue_.pings_out > 0) {
-    quit(errc::no_pong);
+    part(errc::no_pong);
   } else if (!pinged_) {
     pinged_ = true;
     ++dialogue_.pings_out;
@@ -199,6 +213,8 @@ void reader::start_beating() {
 // -- commands ---------------------------------------------------------------------------
 
 void reader::run(command& x) {
+  if (turned_away_ && x.what != verb::end)
+    return;
   switch (x.what) {
     case verb::publish:
       publish(x);
@@ -234,9 +250,10 @@ void reader::run(command& x) {
     }
     case verb::hello: {
       if (!env_.reader.anonymous) {
-        // Nobody can show a token yet; such a connection is of no use.
+        // Nobody can show a token yet. Such a connection is of no use; a client
+        // that does not see that itself becomes stale.
         refuse(x.what, x.id, x.kind, errc::unauthorized, {});
-        quit(errc::stale);
+        turned_away_ = true;
         break;
       }
       start_beating();
@@ -255,7 +272,7 @@ void reader::run(command& x) {
       refuse(x.what, x.id, x.kind, x.why, x.room);
       break;
     case verb::end:
-      quit(x.why);
+      part(x.why);
       break;
   }
 }
@@ -271,7 +288,7 @@ void reader::publish(command& x) {
     return;
   }
   if (who_->raw && m->read_only) {
-    quit(errc::read_only);
+    part(errc::read_only);
     return;
   }
   member_ptr asker;

@@ -64,6 +64,7 @@ private:
   void let_go(errc why, const std::string& room);
   void move_to(room_moved& x);
   void settle();
+  void part(errc why);
   void beat();
   void start_beating();
   membership* find(std::string_view room);
@@ -84,9 +85,11 @@ private:
   rate_limit messages_;
   rate_limit bytes_;
   std::unique_ptr<heartbeat> heartbeat_;
-  bool beating_ = false; // the greeting came, pings go out
-  bool pinged_ = false;  // the next beat looks for the answer
-  bool open_ = false;    // the upgrade was answered
+  bool beating_ = false;     // the greeting came, pings go out
+  bool pinged_ = false;      // the next beat looks for the answer
+  bool open_ = false;        // the upgrade was answered
+  bool turned_away_ = false; // the greeting was refused: nothing else is heard
+  bool parting_ = false;     // ends as soon as its last answers are written
 };
 
 } // namespace greenroom

@@ -15,7 +15,8 @@ bool writer::receive(caf::mailbox_element& in) {
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
       home().counts().dropped.add(static_cast<std::int64_t>(dropped));
-    });
+    },
+    [](ask_written& x) { tell(x.whom, written{x.why}); });
 }
 
 void writer::stopped(errc) {
