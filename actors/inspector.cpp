@@ -4,6 +4,13 @@
 
 namespace greenroom {
 
+namespace {
+
+// How long an inspector that is told to go listens for the units' last reports.
+constexpr std::chrono::milliseconds last_reports{30};
+
+} // namespace
+
 inspector::inspector(caf::actor_config& cfg, unit& home, const engine& env,
                      std::vector<caf::actor> probes)
   : actor(cfg, home, actor_kind::inspector), env_(env),
@@ -25,7 +32,12 @@ bool inspector::receive(caf::mailbox_element& in) {
       for (auto& e : x.what)
         write(e);
     },
-    [this](tick&) { beat(); },
+    [this](tick&) {
+      if (retiring_)
+        quit(errc::none);
+      else
+        beat();
+    },
     [this](sampled& x) {
       samples_.push_back(std::move(x.what));
       if (samples_.size() == probes_.size() && books_known_)
@@ -37,7 +49,11 @@ bool inspector::receive(caf::mailbox_element& in) {
       if (samples_.size() == probes_.size())
         snapshot();
     },
-    [this](retire& x) { quit(x.why); });
+    [this](retire&) {
+      // What ended last is still being reported by the units.
+      retiring_ = true;
+      home().timers().arm_in(pulse_, last_reports);
+    });
 }
 
 void inspector::stopped(errc) {
@@ -181,8 +197,7 @@ void inspector::snapshot() {
   put("bytes_queued", books_.bytes_queued);
   put("bytes_live", wire::live_bytes());
   for (std::size_t i = 0; i < all.actors.size(); ++i) {
-    auto key =
-      "actors_" + std::string{to_string(static_cast<actor_kind>(i))};
+    auto key = "actors_" + std::string{to_string(static_cast<actor_kind>(i))};
     put(key, all.actors[i]);
   }
   put("mailbox_depth", all.depth);
@@ -228,10 +243,6 @@ bool probe::receive(caf::mailbox_element& in) {
     },
     [this](take_sample& x) { tell(x.whom, sampled{look()}); },
     [this](retire& x) { quit(x.why); });
-}
-
-void probe::stopped(errc) {
-  home().report_to({});
 }
 
 unit_sample probe::look() const {

@@ -44,6 +44,7 @@ private:
   books books_;
   bool books_known_ = false;
   pulse pulse_;
+  bool retiring_ = false;
 };
 
 /// The inspector's eye on one unit: walks its actors on its own thread, and hands
@@ -54,7 +55,6 @@ public:
 
 protected:
   bool receive(caf::mailbox_element& in) override;
-  void stopped(errc why) override;
 
 private:
   unit_sample look() const;
