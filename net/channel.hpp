@@ -50,7 +50,7 @@ private:
 class channel : private fd_watcher, private sender {
 public:
   /// An outbox that holds more than this is not kept until the end of the turn.
-  static constexpr std::size_t send_early_bytes = 128 * 1024;
+  static constexpr std::size_t send_early_bytes = std::size_t{128} * 1024;
 
   channel(io_loop& loop, flow_ptr flow) noexcept;
 

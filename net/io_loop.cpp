@@ -299,7 +299,7 @@ std::size_t io_loop::run_deferred() {
   return n;
 }
 
-void io_loop::run(loop_task& x) noexcept {
+void io_loop::run(loop_task& x) const noexcept {
   try {
     x.run();
   } catch (...) {

@@ -219,7 +219,7 @@ public:
 
   /// Memory for reads that are used up or copied before the next `recv`: one
   /// block for all sockets of the loop.
-  static constexpr std::size_t scratch_bytes = 16 * 1024;
+  static constexpr std::size_t scratch_bytes = std::size_t{16} * 1024;
 
   char* scratch() noexcept { return scratch_.get(); }
 
@@ -254,7 +254,7 @@ private:
   std::size_t dispatch();
   std::size_t run_posted();
   std::size_t run_deferred();
-  void run(loop_task& x) noexcept;
+  void run(loop_task& x) const noexcept;
   void forget_events(const fd_watcher& x) noexcept;
   void tell_tally() noexcept;
 

@@ -19,17 +19,17 @@ struct send_job {
   /// More than that gains nothing: the kernel copies them one by one.
   static constexpr std::size_t parts_max = 64;
   /// What one call offers to the kernel, which takes about one send buffer.
-  static constexpr std::size_t bytes_max = 256 * 1024;
+  static constexpr std::size_t bytes_max = std::size_t{256} * 1024;
   /// Blocks up to this size are joined by copying, larger ones stay where they
   /// are: copying a few hundred bytes costs less than another part.
-  static constexpr std::size_t join_max = 2 * 1024;
+  static constexpr std::size_t join_max = std::size_t{2} * 1024;
 
   /// @param scratch where small blocks are joined, valid until they are sent
   send_job(char* scratch, std::size_t scratch_bytes) noexcept
     : scratch_(scratch), scratch_left_(scratch_bytes) {}
 
-  void add(std::string_view bytes) noexcept;
-  void add_by_reference(std::string_view bytes) noexcept;
+  void add(std::string_view what) noexcept;
+  void add_by_reference(std::string_view what) noexcept;
 
   bool full() const noexcept {
     return count == parts_max || bytes >= bytes_max;
@@ -127,7 +127,7 @@ private:
   void count(const entry& x) noexcept;
   void grow();
   void pop_first() noexcept;
-  void shorten(std::size_t count) noexcept;
+  void shorten(std::size_t n) noexcept;
   void give_back(std::uint64_t bytes) noexcept;
   void take_off(std::size_t i) noexcept;
 

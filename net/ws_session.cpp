@@ -126,7 +126,7 @@ private:
   void call_sink(F&& f);
 
   void tell(errc why, std::uint16_t peer_code);
-  void end();
+  void wind_up();
   void drop(bool reset);
   void end_sink();
 
@@ -139,6 +139,7 @@ private:
   steady_time now() const noexcept { return loop().timers().now(); }
 
   void fired() override;
+  void on_time();
   void expire(errc why);
   steady_time next_deadline() const noexcept;
   void arm_timer();
@@ -231,7 +232,7 @@ void ws_session::on_accepted(beast::error_code ec) {
   ws_->set_option(websocket::stream_base::decorator([](http::fields&) {}));
   if (ec) { // Beast found something that the check had let pass
     tell(errc::bad_request, 0);
-    end();
+    wind_up();
     return;
   }
   if (phase_ == phase::opening)
@@ -318,7 +319,7 @@ void ws_session::on_read_error(beast::error_code ec) {
     drop(false);
     return;
   }
-  end();
+  wind_up();
 }
 
 bool ws_session::window_open() const noexcept {
@@ -412,7 +413,7 @@ void ws_session::close(farewell words) {
 
 // Beast is done: it has answered the client's close frame, found ours answered, or
 // failed the connection.
-void ws_session::end() {
+void ws_session::wind_up() {
   phase_ = phase::ending;
   ws_.reset();
   partial_ = {};
@@ -506,6 +507,10 @@ void ws_session::guarded(F&& f) noexcept {
 // -- time -----------------------------------------------------------------------
 
 void ws_session::fired() {
+  guarded([this] { on_time(); });
+}
+
+void ws_session::on_time() {
   if (now() >= deadline_) {
     if (phase_ == phase::asked) {
       tell(errc::handshake_timeout, 0);

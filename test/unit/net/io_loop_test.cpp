@@ -79,7 +79,7 @@ struct IoLoopTest : testing::Test {
 
   ~IoLoopTest() override { ::close(theirs); }
 
-  std::size_t say(std::string_view text) {
+  std::size_t say(std::string_view text) const {
     return static_cast<std::size_t>(::write(theirs, text.data(), text.size()));
   }
 
@@ -289,6 +289,7 @@ TEST_F(IoLoopTest, WorkFromManyThreadsIsNeverLost) {
   constexpr int threads = 4;
   constexpr int each = 5'000;
   std::vector<std::thread> others;
+  others.reserve(threads);
   std::vector<int> last(threads, -1);
   int ran = 0;
   bool in_order = true;

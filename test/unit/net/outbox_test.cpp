@@ -15,9 +15,9 @@ using namespace greenroom::net;
 
 namespace {
 
-wire_ptr block_of(std::vector<std::string> payloads) {
+wire_ptr block_of(const std::vector<std::string>& payloads) {
   wire_builder out;
-  for (auto& x : payloads)
+  for (const auto& x : payloads)
     append_ws_frame(out, ws_opcode::text, x);
   return out.finish();
 }

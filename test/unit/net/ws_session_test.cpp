@@ -28,9 +28,9 @@ namespace {
 
 constexpr auto key = "dGhlIHNhbXBsZSBub25jZQ=="; // RFC 6455 §1.3
 
-wire_ptr text_block(std::vector<std::string> payloads) {
+wire_ptr text_block(const std::vector<std::string>& payloads) {
   wire_builder out;
-  for (auto& x : payloads)
+  for (const auto& x : payloads)
     append_ws_frame(out, ws_opcode::text, x);
   return out.finish();
 }
@@ -126,20 +126,21 @@ struct client_end {
   }
 
   /// @returns how many bytes the kernel took
-  std::size_t send(std::string_view bytes) {
+  std::size_t send(std::string_view bytes) const {
     auto n =
       ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return n < 0 ? 0 : static_cast<std::size_t>(n);
   }
 
-  void send_frame(test::opcode op, std::string_view payload, bool fin = true) {
+  void send_frame(test::opcode op, std::string_view payload,
+                  bool fin = true) const {
     test::frame_spec spec;
     spec.op = op;
     spec.fin = fin;
     send(test::make_frame(spec, payload));
   }
 
-  void send_close(std::uint16_t code = 1000) {
+  void send_close(std::uint16_t code = 1000) const {
     send_frame(test::opcode::close, test::close_payload(code, ""));
   }
 
@@ -346,7 +347,7 @@ struct WsSessionTest : testing::Test {
     return {{why, code}};
   }
 
-  io_loop_options started() {
+  io_loop_options started() const {
     io_loop_options x;
     x.start = clock;
     return x;
@@ -889,6 +890,7 @@ TEST_F(WsSessionTest, ASlowConsumerGetsTheFrameInFlightAndAGoodbye) {
   send_buffer = 4096;
   auto client = open({}, 4096);
   std::vector<std::string> payloads;
+  payloads.reserve(40);
   for (int i = 0; i < 40; ++i)
     payloads.emplace_back(300 + i, 'x');
   for (int i = 0; i < 100; ++i)
