@@ -500,7 +500,7 @@ std::chrono::milliseconds http_session::patience() const noexcept {
 }
 
 void http_session::wait_for_request() {
-  if (idle_)
+  if (idle_ && !all_.stopping())
     all_.loop_.timers().arm_in(*this, context().http.keep_alive_timeout);
   else
     all_.loop_.timers().arm(*this, since_ + patience());
