@@ -4,6 +4,17 @@
 
 namespace greenroom {
 
+namespace {
+
+/// Whether a connection ends because it had or did more than it may.
+bool is_limit(errc why) noexcept {
+  return why == errc::slow_consumer || why == errc::write_stalled
+         || why == errc::overloaded || why == errc::rate_limited
+         || why == errc::message_too_big || why == errc::too_many_errors;
+}
+
+} // namespace
+
 reader::reader(caf::actor_config& cfg, unit& home, const engine& env,
                std::shared_ptr<socket_port> socket, member_ptr who,
                std::vector<command> implied)
@@ -61,6 +72,15 @@ bool reader::receive(caf::mailbox_element& in) {
 }
 
 void reader::stopped(errc why) {
+  // The goodbye may take a while: the log says at once which limit was hit.
+  if (is_limit(why)) {
+    lifecycle_event e;
+    e.what = happening::limit;
+    e.client = who_->id;
+    e.why = why;
+    e.number = who_->flow->queued();
+    home().report(std::move(e));
+  }
   if (socket_) {
     who_->doomed.store(true, std::memory_order_relaxed);
     if (open_)
