@@ -143,9 +143,11 @@ public:
     const std::function<bool(const greenroom::books&)>& holds,
     std::chrono::milliseconds timeout = std::chrono::seconds{10});
 
-  /// Waits until everything is as it was. @returns how long that took
+  /// Waits until everything is as it was and no byte is under way. The clients of
+  /// this process have descriptors too: end those that came since.
+  /// @returns how long it took
   std::chrono::milliseconds wait_census(
-    const census& as_before,
+    census as_before,
     std::chrono::milliseconds timeout = std::chrono::seconds{10});
 
   // -- ending --
