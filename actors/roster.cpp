@@ -100,6 +100,10 @@ void roster::deliver_all(const broadcast& what, overflow_policy policy,
             mine = &i->second;
         if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
           continue;
+        if (crowded && s.who->flow->queued() > limits.lagging_bytes) {
+          sentence(*s.who, errc::overloaded);
+          continue;
+        }
         if (s.held && !let_go(s, limits)) {
           hold(s, what, p, counts);
           continue;
@@ -113,9 +117,6 @@ void roster::deliver_all(const broadcast& what, overflow_policy policy,
           } else if (overflow(*s.who, *mine, policy, limits, counts)) {
             ++deliveries;
           }
-        } else if (crowded && queued > limits.lagging_bytes + size) {
-          s.who->flow->sub(size);
-          sentence(*s.who, errc::overloaded);
         } else {
           ++deliveries;
           tell(s.who->writer, deliver{*mine});
