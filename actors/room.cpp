@@ -62,7 +62,9 @@ void room::add(join& x, bool told) {
   end_turn();
   auto who = x.who;
   const bool read_only = options_.raw == raw_access::read_only;
-  auto answer = told ? answer_to(*who, verb::join, x.id, x.kind) : wire_ptr{};
+  auto answer = told
+                  ? answer_to(who->id, *who->dialect, verb::join, x.id, x.kind)
+                  : wire_ptr{};
   if (who->unit == home().id()) {
     // A member that asks again (its first join died with a crashed room) is
     // answered again.
@@ -89,7 +91,8 @@ void room::drop(const leave& x) {
   if (auto who = here_.remove(x.who)) {
     use_dialect(who->dialect, -1);
     if (x.answer) {
-      deliver_to(*who, answer_to(*who, verb::leave, x.id, x.kind));
+      deliver_to(*who,
+                 answer_to(who->id, *who->dialect, verb::leave, x.id, x.kind));
       tell(who->reader, left{name_});
     }
     return;
@@ -101,14 +104,10 @@ void room::drop(const leave& x) {
   elsewhere_.erase(i);
   use_dialect(seat.dialect, -1);
   auto& entry = outlets_[seat.unit];
-  answer a;
-  a.what = verb::leave;
-  a.id = x.id;
-  a.kind = x.kind;
-  a.room = name_;
-  a.client = x.who;
   tell(entry.first,
-       outlet_leave{x, x.answer ? seat.dialect->encode(a) : wire_ptr{}});
+       outlet_leave{x, x.answer ? answer_to(x.who, *seat.dialect, verb::leave,
+                                            x.id, x.kind)
+                                : wire_ptr{}});
   if (--entry.second == 0) {
     // It ends behind the leave: same sender, same receiver.
     unlink_from(entry.first);
@@ -135,8 +134,8 @@ void room::use_dialect(const protocol* which, int by) {
     dialects_.erase(i);
 }
 
-wire_ptr room::answer_to(const member& who, verb what, request_id id,
-                         std::uint16_t kind) const {
+wire_ptr room::answer_to(client_id who, const protocol& dialect, verb what,
+                         request_id id, std::uint16_t kind) const {
   answer a;
   a.what = what;
   a.id = id;
@@ -144,8 +143,8 @@ wire_ptr room::answer_to(const member& who, verb what, request_id id,
   a.room = name_;
   a.offset = offset_;
   a.epoch = epoch_;
-  a.client = who.id;
-  return who.dialect->encode(a);
+  a.client = who;
+  return dialect.encode(a);
 }
 
 // -- broadcast -------------------------------------------------------------------------
@@ -239,7 +238,8 @@ void room::end_turn() {
     tell(entry.first, turn_out{shared});
   // Only now: what is acknowledged is on its way to everybody.
   for (auto& x : due_) {
-    deliver_to(*x.who, answer_to(*x.who, verb::publish, x.id, x.kind));
+    deliver_to(*x.who, answer_to(x.who->id, *x.who->dialect, verb::publish,
+                                 x.id, x.kind));
     tell(x.who->reader, posted{});
   }
   due_.clear();

@@ -64,8 +64,8 @@ private:
   bool sees_itself(client_id who) const;
   const protocol* dialect_of(client_id who) const;
   void use_dialect(const protocol* which, int by);
-  wire_ptr answer_to(const member& who, verb what, request_id id,
-                     std::uint16_t kind) const;
+  wire_ptr answer_to(client_id who, const protocol& dialect, verb what,
+                     request_id id, std::uint16_t kind) const;
 
   const engine& env_;
   std::string name_;
