@@ -49,9 +49,12 @@ std::unique_ptr<socket_sink> desk::open(unit_id home,
   who->raw = request.raw;
   who->flow = std::move(request.flow);
   who->address = std::move(request.address);
-  who->writer = spawn_on<writer>(where, who->id, socket);
+  who->writer = spawn_on<writer>(where, who, socket);
   who->reader = spawn_on<reader>(where, env_, std::move(socket), who,
                                  std::move(request.implied));
+  // Here and not by the reader: the socket may be gone before that has run, and
+  // the supervisor must not hear of the end first.
+  tell(env_.supervisor, client_up{who});
   return std::make_unique<mail_sink>(who->reader, env_.supervisor, who->id);
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "actors/runtime/reason.hpp"
+
 namespace greenroom {
 
 namespace {
@@ -32,7 +34,6 @@ void reader::started() {
   inflow_ = std::make_shared<inflow>();
   inflow_->reader = address();
   inflow_->resume_below = env_.reader.posts_max / 2;
-  tell(env_.supervisor, client_up{who_});
   run_commands();
   settle();
 }
@@ -69,6 +70,11 @@ bool reader::receive(caf::mailbox_element& in) {
     [this](room_lost& x) { lose(x); },
     [this](socket_closed& x) { quit(x.why); },
     [this](evict& x) { part(x.why); }, [this](written& x) { quit(x.why); });
+}
+
+// Writer and socket make no sense without it, whatever the reason.
+void reader::link_down(const caf::exit_msg& x) {
+  quit(reason(x.reason));
 }
 
 void reader::stopped(errc why) {
@@ -172,8 +178,8 @@ void reader::settle() {
   }
   if (waiting_ || not_taken_ == 0)
     return;
-  if (inflow_->pending.load(std::memory_order_relaxed)
-      >= env_.reader.posts_max) {
+  if (auto max = env_.reader.posts_max;
+      max > 0 && inflow_->pending.load(std::memory_order_relaxed) >= max) {
     inflow_->paused.store(true, std::memory_order_seq_cst);
     // The last one may have been handled just before the flag was set.
     if (inflow_->pending.load(std::memory_order_seq_cst) > inflow_->resume_below

@@ -30,6 +30,7 @@ public:
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;
+  void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
 
 private:

@@ -1,26 +1,42 @@
 #include "actors/writer.hpp"
 
+#include "actors/runtime/reason.hpp"
 #include "actors/runtime/unit.hpp"
 
 namespace greenroom {
 
-writer::writer(caf::actor_config& cfg, unit& home, client_id client,
+writer::writer(caf::actor_config& cfg, unit& home, member_ptr who,
                std::shared_ptr<socket_port> socket)
-  : actor(cfg, home, actor_kind::writer), client_(client),
-    socket_(std::move(socket)) {}
+  : actor(cfg, home, actor_kind::writer), client_(who->id), flow_(who->flow),
+    who_(std::move(who)), socket_(std::move(socket)) {}
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(
     in, [this](deliver& x) { socket_->append(std::move(x.what)); },
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
+      who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
       home().counts().dropped.add(static_cast<std::int64_t>(dropped));
     },
     [](ask_written& x) { tell(x.whom, written{x.why}); });
 }
 
+// Without its reader nobody is there to talk to, whatever the reason.
+void writer::link_down(const caf::exit_msg& x) {
+  quit(reason(x.reason));
+}
+
 void writer::stopped(errc) {
   socket_.reset();
+  who_.reset();
+}
+
+// What was counted on its way here is not under way any more.
+void writer::lost(caf::mailbox_element& in) {
+  dispatch(in, [this](deliver& x) {
+    flow_->sub(x.what->size());
+    home().counts().discarded.add(x.what->frames());
+  });
 }
 
 } // namespace greenroom

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "actors/member.hpp"
 #include "actors/messages.hpp"
 #include "actors/ports.hpp"
 #include "actors/runtime/actor.hpp"
@@ -13,17 +14,21 @@ namespace greenroom {
 /// to the reader of the same connection; only that one opens and closes.
 class writer final : public actor {
 public:
-  writer(caf::actor_config& cfg, unit& home, client_id client,
+  writer(caf::actor_config& cfg, unit& home, member_ptr who,
          std::shared_ptr<socket_port> socket);
 
   client_id serves() const noexcept override { return client_; }
 
 protected:
   bool receive(caf::mailbox_element& in) override;
+  void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
+  void lost(caf::mailbox_element& in) override;
 
 private:
   client_id client_;
+  flow_ptr flow_; // kept to the end: mail may come behind it
+  member_ptr who_;
   std::shared_ptr<socket_port> socket_;
 };
 
