@@ -145,6 +145,11 @@ void fake_socket::vanish() {
   loop_.post([self = shared_from_this()] { self->leave(); });
 }
 
+void fake_socket::recover() {
+  stuck = false;
+  mark();
+}
+
 std::vector<std::string> fake_socket::news() {
   std::vector<std::string> result(
     got.begin() + static_cast<std::ptrdiff_t>(news_from_), got.end());

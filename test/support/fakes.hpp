@@ -97,6 +97,9 @@ public:
   /// The descriptor goes without a word.
   void vanish();
 
+  /// Takes what waits, after it was stuck.
+  void recover();
+
   /// Takes nothing from now on: its receive window is full.
   bool stuck = false;
   /// Outlives even its goodbye timeout.

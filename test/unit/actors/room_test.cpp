@@ -1,15 +1,35 @@
-#include "test/support/actor_fixture.hpp"
+#include "actors/room.hpp"
 
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include "test/support/actor_fixture.hpp"
 
 namespace greenroom::test {
 
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
-class RoomTest : public ActorTest {};
+class RoomTest : public ActorTest {
+protected:
+  /// A talker that is a member of `room`.
+  socket_ptr member_at(unit_id on, const std::string& room = "lobby") {
+    auto x = connect_talker(on);
+    x->emit("join 1 " + room);
+    run();
+    EXPECT_THAT(x->news(), SizeIs(1));
+    return x;
+  }
+};
+
+// -- order ----------------------------------------------------------------------------
 
 TEST_F(RoomTest, EveryMemberGetsAPublicationAndSoDoesItsSender) {
   start();
@@ -19,17 +39,545 @@ TEST_F(RoomTest, EveryMemberGetsAPublicationAndSoDoesItsSender) {
   run();
   EXPECT_THAT(ann->got, ElementsAre("hello"));
   EXPECT_THAT(bob->got, ElementsAre("hello"));
+  EXPECT_EQ(counts.publications.get(), 1);
+  EXPECT_EQ(counts.deliveries.get(), 2);
 }
+
+TEST_F(RoomTest, EveryMemberGetsEverythingInTheSameOrder) {
+  unit_count = 3;
+  start();
+  std::vector<socket_ptr> all;
+  for (unit_id i = 0; i < 9; ++i)
+    all.push_back(connect("lobby", {.on = static_cast<unit_id>(i % 3)}));
+  for (int round = 0; round < 20; ++round) {
+    for (auto& x : all)
+      x->emit(fmt::format("{}/{}", x->id, round));
+    // Not in step: some units fall behind.
+    run_one_turn(static_cast<unit_id>(round % 3));
+  }
+  run();
+  ASSERT_THAT(all[0]->got, SizeIs(180));
+  for (auto& x : all)
+    EXPECT_EQ(x->got, all[0]->got);
+}
+
+TEST_F(RoomTest, MessagesOfOneSenderKeepTheirOrder) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  auto bob = connect("lobby", {.on = 0});
+  std::vector<std::string> sent;
+  for (int i = 0; i < 100; ++i) {
+    sent.push_back(std::to_string(i));
+    ann->emit(sent.back());
+    if (i % 7 == 0)
+      run_one_turn(1);
+  }
+  run();
+  EXPECT_EQ(bob->got, sent);
+}
+
+TEST_F(RoomTest, OffsetsAreContiguousFromOne) {
+  start();
+  auto ann = member_at(0);
+  auto bob = connect();
+  for (int i = 1; i <= 5; ++i)
+    bob->emit(std::to_string(i));
+  run();
+  EXPECT_THAT(ann->news(), ElementsAre("lobby 1 1", "lobby 2 2", "lobby 3 3",
+                                       "lobby 4 4", "lobby 5 5"));
+}
+
+TEST_F(RoomTest, APublicationIsAcknowledgedBehindItself) {
+  start();
+  auto ann = member_at(home_of("lobby"));
+  ann->emit("pub 7 lobby hello");
+  run();
+  EXPECT_THAT(ann->news(), ElementsAre("lobby 1 hello", "ok pub 7 lobby 1"));
+}
+
+TEST_F(RoomTest, RoomsDoNotHearEachOther) {
+  start({{"red", {}}, {"blue", {}}});
+  auto ann = connect("red");
+  auto bob = connect("blue");
+  ann->emit("r");
+  bob->emit("b");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("r"));
+  EXPECT_THAT(bob->got, ElementsAre("b"));
+}
+
+TEST_F(RoomTest, ANewRoomHasAnEpochOfItsOwn) {
+  start({{"red", {}}, {"blue", {}}});
+  auto ann = connect_talker();
+  ann->emit("join 1 red\njoin 2 blue");
+  run();
+  ASSERT_THAT(ann->epochs, SizeIs(2));
+  EXPECT_THAT(ann->epochs[0], SizeIs(4));
+  EXPECT_NE(ann->epochs[0], ann->epochs[1]);
+}
+
+// -- turns ----------------------------------------------------------------------------
+
+TEST_F(RoomTest, WhatComesInOneTurnIsSentAsOneBlock) {
+  start();
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  for (int i = 0; i < 5; ++i)
+    ann->emit(std::to_string(i));
+  run();
+  EXPECT_EQ(ann->blocks, 1u);
+  EXPECT_EQ(bob->blocks, 1u);
+  EXPECT_THAT(bob->got, SizeIs(5));
+}
+
+TEST_F(RoomTest, ATurnIsEncodedOnceForAllOfADialect) {
+  start();
+  std::vector<socket_ptr> all;
+  for (int i = 0; i < 10; ++i)
+    all.push_back(connect());
+  auto before = wire::live_bytes();
+  for (auto& x : all)
+    x->stuck = true;
+  all[0]->emit(std::string(999, 'x'));
+  run();
+  EXPECT_EQ(all[5]->bytes_waiting(), 1000u);
+  // One block, whatever the builder reserved for it.
+  EXPECT_LE(wire::live_bytes() - before, 2000);
+}
+
+TEST_F(RoomTest, ATurnEndsEarlyWhenItHoldsEnoughBytes) {
+  env.room.turn_bytes_max = 100;
+  start();
+  auto ann = connect();
+  for (int i = 0; i < 6; ++i)
+    ann->emit(std::string(50, 'x'));
+  run();
+  EXPECT_THAT(ann->got, SizeIs(6));
+  EXPECT_EQ(ann->blocks, 3u);
+}
+
+TEST_F(RoomTest, ATurnEndsEarlyWhenItHoldsEnoughEvents) {
+  env.room.turn_events_max = 4;
+  start();
+  auto ann = connect();
+  for (int i = 0; i < 10; ++i)
+    ann->emit("x");
+  run();
+  EXPECT_THAT(ann->got, SizeIs(10));
+  EXPECT_EQ(ann->blocks, 3u);
+}
+
+TEST_F(RoomTest, AWriteDelayGathersWhatComesMeanwhile) {
+  start({{"lobby", {.write_delay = 100ms}}});
+  auto ann = connect();
+  ann->emit("a");
+  advance(50ms);
+  ann->emit("b");
+  advance(40ms);
+  EXPECT_THAT(ann->got, IsEmpty());
+  advance(60ms);
+  EXPECT_THAT(ann->got, ElementsAre("a", "b"));
+  EXPECT_EQ(ann->blocks, 1u);
+  ann->emit("c");
+  advance(90ms);
+  EXPECT_THAT(ann->got, SizeIs(2));
+  advance(50ms);
+  EXPECT_THAT(ann->got, SizeIs(3));
+}
+
+TEST_F(RoomTest, AFullTurnDoesNotWaitForTheWriteDelay) {
+  env.room.turn_events_max = 2;
+  start({{"lobby", {.write_delay = 100ms}}});
+  auto ann = connect();
+  for (auto* w : {"a", "b", "c"})
+    ann->emit(w);
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("a", "b"));
+  advance(150ms);
+  EXPECT_THAT(ann->got, ElementsAre("a", "b", "c"));
+}
+
+// -- echo -----------------------------------------------------------------------------
 
 TEST_F(RoomTest, AMemberWithoutEchoGetsEverythingButItsOwn) {
   start();
+  for (unit_id there : {0, 1}) {
+    auto ann = connect("lobby", {.on = there, .echo = false});
+    auto bob = connect("lobby", {.on = 0});
+    ann->emit("mine");
+    bob->emit("yours");
+    ann->emit("mine too");
+    run();
+    EXPECT_THAT(ann->got, ElementsAre("yours"));
+    EXPECT_THAT(bob->got,
+                testing::UnorderedElementsAre("mine", "yours", "mine too"));
+  }
+}
+
+TEST_F(RoomTest, AMemberWithoutEchoIsNotBotheredByATurnOfItsOwn) {
+  start();
   auto ann = connect("lobby", {.echo = false});
-  auto bob = connect();
   ann->emit("mine");
-  bob->emit("yours");
   run();
-  EXPECT_THAT(ann->got, ElementsAre("yours"));
-  EXPECT_EQ(bob->got.size(), 2u);
+  EXPECT_EQ(ann->blocks, 0u);
+  EXPECT_EQ(ann->flow->queued(), 0u);
+}
+
+TEST_F(RoomTest, ARoomMayForbidEchoToRawMembersOnly) {
+  start({{"lobby", {.echo = false}}});
+  auto ann = connect();
+  auto bob = member_at(0);
+  ann->emit("a");
+  run();
+  bob->emit("pub 0 lobby b");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("b"));
+  EXPECT_THAT(bob->news(), ElementsAre("lobby 1 a", "lobby 2 b"));
+}
+
+// -- coming and going -------------------------------------------------------------------
+
+TEST_F(RoomTest, AJoinerGetsNothingUpToItsPositionAndEverythingBehindIt) {
+  start();
+  for (unit_id there : {0, 1}) {
+    auto ann = member_at(0);
+    auto bob = connect_talker(there);
+    ann->emit("pub 0 lobby before");
+    bob->emit("join 1 lobby");
+    ann->emit("pub 0 lobby between");
+    run();
+    ann->emit("pub 0 lobby behind");
+    run();
+    auto news = bob->news();
+    ASSERT_FALSE(news.empty());
+    unsigned position = 0;
+    ASSERT_EQ(sscanf(news[0].c_str(), "ok join 1 lobby %u", &position), 1)
+      << news[0];
+    auto all = ann->news();
+    std::vector<std::string> expected;
+    for (auto& x : all) {
+      unsigned offset = 0;
+      if (sscanf(x.c_str(), "lobby %u", &offset) == 1 && offset > position)
+        expected.push_back(x);
+    }
+    EXPECT_EQ(std::vector<std::string>(news.begin() + 1, news.end()), expected);
+    EXPECT_THAT(expected, testing::Not(IsEmpty()));
+    for (auto& x : {ann, bob})
+      x->hang_up();
+    run();
+  }
+}
+
+TEST_F(RoomTest, WhatWasPostedBeforeALeaveIsStillDelivered) {
+  start();
+  for (unit_id there : {0, 1}) {
+    auto ann = member_at(there);
+    auto bob = member_at(0);
+    ann->emit("pub 2 lobby last\nleave 3 lobby");
+    run();
+    auto news = ann->news();
+    EXPECT_THAT(news, SizeIs(3));
+    EXPECT_THAT(news.back(), testing::StartsWith("ok leave 3 lobby"));
+    bob->emit("pub 0 lobby gone");
+    run();
+    EXPECT_THAT(ann->news(), IsEmpty());
+    EXPECT_THAT(bob->news(), SizeIs(2));
+    bob->hang_up();
+    run();
+  }
+}
+
+TEST_F(RoomTest, AnswersToMembersElsewhereAreNotOvertakenByPublications) {
+  start();
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect_talker(1);
+  // Joins and leaves in the middle of traffic, with the other unit behind.
+  for (unsigned i = 1; i <= 20; ++i) {
+    bob->emit(fmt::format("join {} lobby\nleave {} lobby", 2 * i, 2 * i + 1));
+    ann->emit("x");
+    run_one_turn(1);
+    ann->emit("y");
+    run_one_turn(0);
+    ann->emit("z");
+    run_one_turn(0);
+    run_one_turn(1);
+    run_one_turn(1);
+    run_one_turn(0);
+  }
+  run();
+  bool in = false;
+  unsigned position = 0, answers = 0;
+  for (auto& line : bob->got) {
+    unsigned id = 0, at = 0;
+    if (sscanf(line.c_str(), "ok join %u lobby %u", &id, &at) == 2) {
+      EXPECT_FALSE(in);
+      in = true;
+      position = at;
+      ++answers;
+    } else if (line.starts_with("ok leave")) {
+      EXPECT_TRUE(in);
+      in = false;
+      ++answers;
+    } else if (sscanf(line.c_str(), "lobby %u", &at) == 1) {
+      EXPECT_TRUE(in) << line;
+      EXPECT_EQ(at, ++position);
+    }
+  }
+  EXPECT_EQ(answers, 40u);
+}
+
+TEST_F(RoomTest, AnOutletLivesAsLongAsItHasMembers) {
+  start();
+  EXPECT_EQ(live(actor_kind::outlet), 0u);
+  auto ann = connect("lobby", {.on = 1});
+  auto bob = connect("lobby", {.on = 1});
+  auto cid = connect("lobby", {.on = 0});
+  EXPECT_EQ(live(actor_kind::outlet), 1u);
+  ann->hang_up();
+  run();
+  EXPECT_EQ(live(actor_kind::outlet), 1u);
+  bob->hang_up();
+  run();
+  EXPECT_EQ(live(actor_kind::outlet), 0u);
+  auto dan = connect("lobby", {.on = 1});
+  cid->emit("again");
+  run();
+  EXPECT_THAT(dan->got, ElementsAre("again"));
+}
+
+TEST_F(RoomTest, APublisherThatIsGoneIsStillHeard) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  auto bob = connect("lobby", {.on = 0});
+  ann->emit("last words");
+  ann->hang_up();
+  run();
+  EXPECT_THAT(bob->got, ElementsAre("last words"));
+}
+
+TEST_F(RoomTest, LeavingTwiceDoesNoHarm) {
+  start();
+  auto ann = connect();
+  tell(room_actor("lobby"), leave{ann->id, 0, 0, false});
+  tell(room_actor("lobby"), leave{ann->id, 0, 0, false});
+  tell(room_actor("lobby"), leave{12345, 0, 0, true});
+  run();
+  auto bob = connect();
+  bob->emit("x");
+  run();
+  EXPECT_THAT(ann->got, IsEmpty());
+  EXPECT_THAT(bob->got, ElementsAre("x"));
+}
+
+// -- dialects ---------------------------------------------------------------------------
+
+TEST_F(RoomTest, DialectsMeetInOneRoom) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  auto bob = member_at(1);
+  auto cid = member_at(0);
+  ann->emit("plain");
+  run();
+  EXPECT_THAT(ann->news(), ElementsAre("plain"));
+  EXPECT_THAT(bob->news(), ElementsAre("lobby 1 plain"));
+  EXPECT_THAT(cid->news(), ElementsAre("lobby 1 plain"));
+  bob->hang_up();
+  cid->hang_up();
+  run();
+  ann->emit("alone");
+  run();
+  EXPECT_THAT(ann->news(), ElementsAre("alone"));
+}
+
+TEST_F(RoomTest, ADialectThatThrowsCostsTheRoomItsLifeAndNobodyElse) {
+  struct broken final : protocol {
+    std::string_view name() const noexcept override { return "broken"; }
+    void decode(inbound, dialogue&, std::vector<command>&) const override {}
+    wire_ptr encode(const turn&, client_id) const override {
+      throw std::runtime_error("no word for it");
+    }
+    wire_ptr encode(const answer&) const override { return {}; }
+  };
+  static const broken dialect;
+  start();
+  auto ann = connect();
+  auto request = raw_upgrade("lobby");
+  request.dialect = &dialect;
+  auto bob = open(1, std::move(request));
+  run();
+  EXPECT_TRUE(bob->accepted);
+  ann->emit("poison");
+  run();
+  EXPECT_EQ(counts.rooms_restarted.get(), 1);
+  EXPECT_EQ(counts.posts_lost.get(), 1);
+  EXPECT_FALSE(ann->gone);
+  EXPECT_FALSE(bob->gone);
+  bob->hang_up();
+  run();
+  ann->emit("healthy");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("healthy"));
+}
+
+// -- slow members -------------------------------------------------------------------------
+
+class SlowMemberTest : public RoomTest {
+protected:
+  void SetUp() override { env.member.outbound_bytes_max = 1000; }
+
+  void begin(overflow_policy policy) {
+    start({{"lobby", {.overflow = policy}}});
+  }
+
+  /// 100 bytes on the wire.
+  static std::string line(int n) {
+    auto text = std::to_string(n) + ' ';
+    return text + std::string(99 - text.size(), '.');
+  }
+
+  static std::vector<int> numbers(const fake_socket& x) {
+    std::vector<int> result;
+    for (auto& text : x.got)
+      result.push_back(std::stoi(text));
+    return result;
+  }
+
+  void publish(const socket_ptr& who, int from, int to) {
+    for (int i = from; i <= to; ++i) {
+      who->emit(line(i));
+      run();
+    }
+  }
+};
+
+TEST_F(SlowMemberTest, ASlowMemberIsCutOffAndTheOthersGoOn) {
+  begin(overflow_policy::disconnect);
+  for (unit_id there : {0, 1}) {
+    auto ann = connect("lobby", {.on = 0});
+    auto bob = connect("lobby", {.on = there});
+    bob->stuck = true;
+    publish(ann, 1, 10);
+    EXPECT_EQ(bob->last_words, "");
+    EXPECT_EQ(bob->flow->queued(), 1000u);
+    publish(ann, 11, 12);
+    EXPECT_EQ(bob->last_words, "slow_consumer");
+    EXPECT_EQ(bob->last_code, 1013);
+    EXPECT_EQ(bob->flow->queued(), 0u);
+    EXPECT_THAT(ann->got, SizeIs(12));
+    EXPECT_EQ(books().memberships, 1u);
+    EXPECT_FALSE(bob->gone); // a goodbye takes its time
+    advance(6s);
+    EXPECT_TRUE(bob->gone);
+    EXPECT_EQ(books().clients, 1u);
+    ann->hang_up();
+    run();
+  }
+}
+
+TEST_F(SlowMemberTest, AMemberThatKeepsUpIsNeverCutOff) {
+  begin(overflow_policy::disconnect);
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  publish(ann, 1, 100);
+  EXPECT_THAT(bob->got, SizeIs(100));
+  EXPECT_EQ(bob->last_words, "");
+}
+
+TEST_F(SlowMemberTest, DropNewestKeepsWhatWaitsAndLosesWhatComes) {
+  begin(overflow_policy::drop_newest);
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  bob->stuck = true;
+  publish(ann, 1, 15);
+  EXPECT_EQ(bob->flow->queued(), 1000u);
+  EXPECT_EQ(counts.dropped.get(), 5);
+  EXPECT_EQ(member_of(bob)->gaps.load(), 5u);
+  bob->recover();
+  run();
+  publish(ann, 16, 16);
+  EXPECT_THAT(numbers(*bob),
+              testing::ElementsAreArray({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16}));
+}
+
+TEST_F(SlowMemberTest, DropOldestKeepsWhatComesAndLosesWhatWaits) {
+  begin(overflow_policy::drop_oldest);
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  bob->stuck = true;
+  publish(ann, 1, 15);
+  EXPECT_EQ(bob->flow->queued(), 1000u);
+  EXPECT_EQ(counts.dropped.get(), 5);
+  EXPECT_EQ(member_of(bob)->gaps.load(), 5u);
+  bob->recover();
+  run();
+  publish(ann, 16, 16);
+  EXPECT_THAT(numbers(*bob), testing::ElementsAreArray(
+                               {6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
+}
+
+TEST_F(SlowMemberTest, ConflateKeepsTheLatestOfEachPublisher) {
+  begin(overflow_policy::conflate);
+  auto ann = connect("lobby", {.on = 0});
+  auto cid = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  bob->stuck = true;
+  publish(ann, 1, 10);
+  publish(cid, 100, 102);
+  publish(ann, 11, 15);
+  EXPECT_EQ(bob->flow->queued(), 1000u);
+  EXPECT_EQ(counts.dropped.get(), 6); // 100, 101 and 11 to 14
+  EXPECT_EQ(member_of(bob)->gaps.load(), 6u);
+  bob->recover();
+  run();
+  EXPECT_THAT(bob->got, SizeIs(10));
+  advance(100ms);
+  EXPECT_THAT(numbers(*bob), testing::ElementsAreArray(
+                               {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 102, 15}));
+  publish(ann, 16, 16);
+  EXPECT_EQ(numbers(*bob).back(), 16);
+}
+
+TEST_F(SlowMemberTest, AMemberWithoutEchoMissesNothingOfItsOwn) {
+  begin(overflow_policy::conflate);
+  auto ann = connect("lobby", {.on = 0, .echo = false});
+  auto bob = connect("lobby", {.on = 0});
+  ann->stuck = true;
+  publish(bob, 1, 11);
+  publish(ann, 100, 105);
+  EXPECT_EQ(counts.dropped.get(), 0);
+}
+
+TEST_F(SlowMemberTest, AFullProcessEndsWhoLagsWhateverThePolicyOfTheRoom) {
+  for (auto policy :
+       {overflow_policy::disconnect, overflow_policy::drop_newest,
+        overflow_policy::drop_oldest, overflow_policy::conflate}) {
+    SCOPED_TRACE(static_cast<int>(policy));
+    if (!env.units.empty())
+      tell(env.supervisor, end_client{0, errc::none});
+    else
+      start({{"0", {.overflow = overflow_policy::disconnect}},
+             {"1", {.overflow = overflow_policy::drop_newest}},
+             {"2", {.overflow = overflow_policy::drop_oldest}},
+             {"3", {.overflow = overflow_policy::conflate}}});
+    env.member.lagging_bytes = 200;
+    env.member.process_bytes_max = 1 << 30;
+    auto room = std::to_string(static_cast<int>(policy));
+    auto ann = connect(room);
+    auto bob = connect(room);
+    bob->stuck = true;
+    publish(ann, 1, policy == overflow_policy::disconnect ? 5 : 20);
+    EXPECT_EQ(bob->last_words, "");
+    env.member.process_bytes_max = 100;
+    publish(ann, 21, 22);
+    EXPECT_EQ(bob->last_words, "overloaded");
+    EXPECT_EQ(ann->last_words, "");
+    EXPECT_EQ(bob->flow->queued(), 0u);
+    for (auto& x : {ann, bob}) {
+      x->stuck = false;
+      x->hang_up();
+    }
+    advance(6s);
+  }
 }
 
 } // namespace

@@ -1,0 +1,493 @@
+#include "actors/reader.hpp"
+
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "test/support/actor_fixture.hpp"
+
+namespace greenroom::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class ReaderTest : public ActorTest {};
+
+// -- the handshake --------------------------------------------------------------------
+
+TEST_F(ReaderTest, TheUpgradeIsAcceptedWhenTheRoomHasTakenTheMemberIn) {
+  start();
+  auto ann = open(1, raw_upgrade("lobby"));
+  run_one_turn(1);
+  EXPECT_FALSE(ann->accepted);
+  run_one_turn(0); // the supervisor, then the room
+  run_one_turn(1); // the outlet, then the reader
+  EXPECT_TRUE(ann->accepted);
+  EXPECT_EQ(books().memberships, 1u);
+}
+
+TEST_F(ReaderTest, ARefusedJoinIsARefusedHandshake) {
+  start({{"open", {}}, {"closed", {.raw = raw_access::off}}});
+  auto ann = connect("nowhere");
+  EXPECT_FALSE(ann->accepted);
+  EXPECT_EQ(ann->refused, errc::room_unknown);
+  EXPECT_EQ(describe(ann->refused).http, 404);
+  auto bob = connect("closed");
+  EXPECT_EQ(bob->refused, errc::room_forbidden);
+  EXPECT_EQ(describe(bob->refused).http, 403);
+  advance(1s);
+  EXPECT_TRUE(ann->gone);
+  EXPECT_EQ(books().clients, 0u);
+}
+
+TEST_F(ReaderTest, AClientThatIsInNoRoomIsAcceptedAtOnce) {
+  start();
+  auto ann = open(1, talk_upgrade());
+  run_one_turn(1);
+  EXPECT_TRUE(ann->accepted);
+}
+
+TEST_F(ReaderTest, SeveralImpliedJoinsMustAllSucceed) {
+  start({{"a", {}}, {"b", {}}});
+  for (auto* second : {"b", "nowhere"}) {
+    auto request = talk_upgrade();
+    for (auto* name : {"a", second}) {
+      command c;
+      c.what = verb::join;
+      c.room = name;
+      request.implied.push_back(std::move(c));
+    }
+    auto ann = open(0, std::move(request));
+    run();
+    EXPECT_EQ(ann->accepted, second == std::string{"b"});
+    EXPECT_EQ(books().memberships, ann->accepted ? 2u : 0u);
+    ann->hang_up();
+    run();
+  }
+}
+
+TEST_F(ReaderTest, AClientThatGoesBeforeItsAnswerLeavesNothing) {
+  start();
+  auto ann = open(1, raw_upgrade("lobby"));
+  run_one_turn(1);
+  ann->hang_up(errc::peer_gone);
+  run();
+  EXPECT_FALSE(ann->accepted);
+  EXPECT_EQ(books().clients, 0u);
+  EXPECT_EQ(books().memberships, 0u);
+}
+
+TEST_F(ReaderTest, ASocketThatGoesBeforeItsReaderRanLeavesNothing) {
+  start();
+  auto ann = open(1, raw_upgrade("lobby"));
+  ann->vanish();
+  run();
+  EXPECT_EQ(books().clients, 0u);
+}
+
+TEST_F(ReaderTest, ASocketThatIsClosedBeforeItsReaderRanLeavesNothing) {
+  start();
+  auto ann = open(0, raw_upgrade("lobby"));
+  ann->hang_up(errc::peer_gone);
+  ann->vanish();
+  run();
+  EXPECT_EQ(books().clients, 0u);
+}
+
+// -- commands and answers -----------------------------------------------------------------
+
+TEST_F(ReaderTest, CommandsAreAnsweredInTheirOrder) {
+  start({{"a", {}}, {"b", {}}});
+  auto ann = connect_talker(1);
+  ann->emit("hello 1\njoin 2 a\njoin 3 b\npub 4 a x\npub 5 b y\nleave 6 a\n"
+            "refuse 7 bad_command\njoin 8 nowhere\nleave 9 b");
+  run();
+  std::vector<std::string> answers;
+  for (auto& x : ann->got)
+    if (x.starts_with("ok") || x.starts_with("no"))
+      answers.push_back(x);
+  EXPECT_THAT(answers,
+              ElementsAre("ok hello 1", "ok join 2 a 0", "ok join 3 b 0",
+                          "ok pub 4 a 1", "ok pub 5 b 1", "ok leave 6 a 1",
+                          "no refuse 7  bad_command",
+                          "no join 8 nowhere room_unknown", "ok leave 9 b 1"));
+}
+
+TEST_F(ReaderTest, CommandsOfOneMessageAndOfManyAreTheSame) {
+  start();
+  auto ann = connect_talker(1);
+  for (auto* x : {"join 1 lobby", "pub 2 lobby x", "leave 3 lobby"})
+    ann->emit(x);
+  run();
+  EXPECT_THAT(ann->got, testing::UnorderedElementsAre(
+                          "ok join 1 lobby 0", "lobby 1 x", "ok pub 2 lobby 1",
+                          "ok leave 3 lobby 1"));
+}
+
+TEST_F(ReaderTest, PublicationsToOneRoomDoNotWaitForEachOther) {
+  start({{"a", {}}, {"b", {}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 a");
+  run();
+  ann->news();
+  ann->emit("pub 2 a x\npub 3 a y\npub 4 a z");
+  run_one_turn(1);
+  run_one_turn(0);
+  EXPECT_EQ(counts.publications.get(), 3);
+  run();
+  EXPECT_THAT(ann->news(), testing::IsSupersetOf(
+                             {"ok pub 2 a 3", "ok pub 3 a 3", "ok pub 4 a 3"}));
+}
+
+TEST_F(ReaderTest, APublicationToAnotherRoomWaitsForTheAnswersOfTheFirst) {
+  start({{"a", {}}, {"b", {}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 a\njoin 2 b");
+  run();
+  ann->emit("pub 3 a x\npub 4 b y");
+  run_one_turn(1);
+  run_one_turn(0);
+  EXPECT_EQ(counts.publications.get(), 1);
+  run();
+  EXPECT_EQ(counts.publications.get(), 2);
+}
+
+TEST_F(ReaderTest, WithoutAnIdNothingIsAnswered) {
+  start();
+  auto ann = connect_talker();
+  ann->emit("join 0 lobby\npub 0 lobby x\nleave 0 lobby");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("lobby 1 x"));
+  EXPECT_EQ(books().memberships, 0u);
+}
+
+TEST_F(ReaderTest, JoiningTwiceIsRefused) {
+  start();
+  auto ann = connect_talker();
+  ann->emit("join 1 lobby\njoin 2 lobby");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("ok join 1 lobby 0",
+                                    "no join 2 lobby already_joined"));
+  EXPECT_EQ(books().memberships, 1u);
+  EXPECT_EQ(greenroom::at(counts.commands_refused, errc::already_joined).get(),
+            1);
+}
+
+TEST_F(ReaderTest, LeavingARoomOneIsNotInIsFine) {
+  start();
+  auto ann = connect_talker();
+  ann->emit("leave 1 lobby\nleave 2 nowhere");
+  run();
+  EXPECT_THAT(ann->got,
+              ElementsAre("ok leave 1 lobby 0", "ok leave 2 nowhere 0"));
+}
+
+TEST_F(ReaderTest, PublishingWhereOneIsNotInIsRefused) {
+  start();
+  auto ann = connect_talker();
+  ann->emit("pub 1 lobby x");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("no pub 1 lobby room_forbidden"));
+  EXPECT_EQ(counts.publications.get(), 0);
+}
+
+TEST_F(ReaderTest, AMemberMayComeBack) {
+  start();
+  auto ann = connect_talker(1);
+  ann->emit("join 1 lobby\nleave 2 lobby\njoin 3 lobby\npub 4 lobby x");
+  run();
+  EXPECT_THAT(ann->got,
+              testing::UnorderedElementsAre(
+                "ok join 1 lobby 0", "ok leave 2 lobby 0", "ok join 3 lobby 0",
+                "lobby 1 x", "ok pub 4 lobby 1"));
+}
+
+// -- pace -------------------------------------------------------------------------------
+
+TEST_F(ReaderTest, MessagesAreTakenAsTheyAreHandled) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  for (int i = 0; i < 100; ++i)
+    ann->emit("x");
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  EXPECT_EQ(ann->not_taken(), 0u);
+  EXPECT_THAT(ann->got, SizeIs(100));
+}
+
+TEST_F(ReaderTest, AClientCannotRunAheadOfItsRoom) {
+  env.reader.posts_max = 4;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->window = 2;
+  for (int i = 0; i < 20; ++i)
+    ann->emit(std::to_string(i));
+  // The room's unit stands still.
+  for (int i = 0; i < 10; ++i)
+    run_one_turn(1);
+  EXPECT_EQ(ann->not_taken(), 2u);
+  EXPECT_EQ(ann->unread(), 15u);
+  // Half of what is under way has to be handled first.
+  run_one_turn(0);
+  run_one_turn(1);
+  run_one_turn(1);
+  EXPECT_LT(ann->unread(), 15u);
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  EXPECT_THAT(ann->got, SizeIs(20));
+}
+
+TEST_F(ReaderTest, NoLimitOfPublicationsUnderWayMeansNone) {
+  env.reader.posts_max = 0;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->window = 2;
+  for (int i = 0; i < 20; ++i)
+    ann->emit("x");
+  for (int i = 0; i < 20; ++i)
+    run_one_turn(1);
+  EXPECT_EQ(ann->unread(), 0u);
+}
+
+TEST_F(ReaderTest, WhatACrashedRoomDidNotHandleIsGivenBackToTheReader) {
+  env.reader.posts_max = 4;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->window = 2;
+  auto room = room_actor("lobby");
+  for (int i = 0; i < 6; ++i)
+    ann->emit("x");
+  for (int i = 0; i < 10; ++i)
+    run_one_turn(1);
+  // Only a kill gets ahead of the mail that waits already.
+  tell(room, sabotage{});
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  EXPECT_EQ(ann->not_taken(), 0u);
+  ann->emit("after");
+  run();
+  EXPECT_EQ(ann->got.back(), "after");
+}
+
+TEST_F(ReaderTest, ACommandThatWaitsKeepsTheSocketFromBeingRead) {
+  start();
+  auto ann = connect_talker(1);
+  ann->window = 1;
+  ann->emit("join 1 lobby\npub 2 lobby x");
+  ann->emit("pub 3 lobby y");
+  run_one_turn(1);
+  run_one_turn(1);
+  EXPECT_EQ(ann->not_taken(), 1u);
+  EXPECT_EQ(ann->unread(), 1u);
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+}
+
+TEST_F(ReaderTest, TooManyMessagesASecondEndTheConnection) {
+  env.reader.messages_per_second = 10;
+  env.reader.burst_seconds = 2;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  for (int i = 0; i < 20; ++i)
+    ann->emit("x");
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  ann->emit("one too many");
+  run();
+  EXPECT_EQ(ann->last_words, "rate_limited");
+  EXPECT_EQ(ann->last_code, 1008);
+  EXPECT_EQ(counts.publications.get(), 20);
+}
+
+TEST_F(ReaderTest, EachCommandOfAMessageCounts) {
+  env.reader.messages_per_second = 1;
+  env.reader.burst_seconds = 3;
+  start();
+  auto ann = connect_talker();
+  ann->emit("hello 1\nhello 2\nhello 3\nhello 4");
+  run();
+  EXPECT_EQ(ann->last_words, "rate_limited");
+  EXPECT_THAT(ann->got, IsEmpty());
+}
+
+TEST_F(ReaderTest, TooManyBytesASecondEndTheConnection) {
+  env.reader.bytes_per_second = 100;
+  env.reader.burst_seconds = 1;
+  start();
+  auto ann = connect();
+  ann->emit(std::string(100, 'x'));
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  advance(500ms);
+  ann->emit(std::string(50, 'x'));
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  ann->emit("x");
+  run();
+  EXPECT_EQ(ann->last_words, "rate_limited");
+}
+
+// -- rights -----------------------------------------------------------------------------
+
+TEST_F(ReaderTest, ARawMemberOfAReadOnlyRoomMayListenButNotSpeak) {
+  start({{"news", {.raw = raw_access::read_only}}});
+  for (unit_id there : {0, 1}) {
+    auto ann = connect("news", {.on = there});
+    auto bob = connect_talker(0);
+    bob->emit("join 1 news\npub 2 news extra");
+    run();
+    EXPECT_THAT(ann->got, ElementsAre("extra"));
+    ann->emit("me too");
+    run();
+    EXPECT_EQ(ann->last_words, "read_only");
+    EXPECT_EQ(ann->last_code, 1008);
+    EXPECT_THAT(bob->got, testing::Not(testing::Contains("news 2 me too")));
+    bob->hang_up();
+    run();
+  }
+}
+
+// -- ends --------------------------------------------------------------------------------
+
+TEST_F(ReaderTest, APeerThatHangsUpIsGoneAtOnce) {
+  start();
+  for (auto why : {errc::peer_closed, errc::peer_gone}) {
+    auto ann = connect("lobby", {.on = 1});
+    ann->hang_up(why);
+    run();
+    EXPECT_TRUE(ann->gone);
+    EXPECT_EQ(books().clients, 0u);
+  }
+}
+
+TEST_F(ReaderTest, ABrokenRuleIsAnsweredWithItsCloseCode) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->hang_up(errc::protocol_error, 0);
+  run();
+  EXPECT_EQ(ann->last_code, 1002);
+  EXPECT_EQ(ann->last_words, "protocol_error");
+  EXPECT_TRUE(ann->gone);
+}
+
+TEST_F(ReaderTest, ASocketThatVanishesTakesItsActorsAlong) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->vanish();
+  run();
+  EXPECT_EQ(books().clients, 0u);
+  EXPECT_EQ(live(actor_kind::reader) + live(actor_kind::writer), 0u);
+}
+
+TEST_F(ReaderTest, AnEndWithoutAReasonEndsThePairAsWell) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->hang_up(errc::none);
+  run();
+  auto bob = connect("lobby", {.on = 0});
+  tell(env.supervisor, end_client{bob->id, errc::none});
+  run();
+  advance(6s);
+  EXPECT_EQ(books().clients, 0u);
+  EXPECT_EQ(live(actor_kind::writer), 0u);
+}
+
+TEST_F(ReaderTest, AnOperatorMayEndAClient) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  auto bob = connect();
+  tell(env.supervisor, end_client{ann->id, errc::kicked});
+  run();
+  EXPECT_EQ(ann->last_words, "kicked");
+  EXPECT_EQ(bob->last_words, "");
+}
+
+TEST_F(ReaderTest, ADialectMayEndTheConnection) {
+  start();
+  auto ann = connect_talker(1);
+  ann->emit("hello 1\nend bad_command\nhello 2");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("ok hello 1"));
+  EXPECT_EQ(ann->last_words, "bad_command");
+}
+
+TEST_F(ReaderTest, WhatCameBeforeTheEndIsStillCarriedOut) {
+  start();
+  auto ann = connect_talker(1);
+  auto bob = connect();
+  ann->emit("join 1 lobby\npub 2 lobby x\nend bad_command");
+  run();
+  EXPECT_THAT(bob->got, ElementsAre("x"));
+  EXPECT_THAT(ann->got,
+              testing::IsSupersetOf({"ok join 1 lobby 0", "ok pub 2 lobby 1"}));
+  EXPECT_EQ(ann->last_words, "bad_command");
+}
+
+// -- greetings and pings of dialects ------------------------------------------------------
+
+class StrictDialectTest : public ReaderTest {
+protected:
+  void SetUp() override {
+    start();
+    auto request = talk_upgrade();
+    request.dialect = &strict;
+    ann = open(1, std::move(request));
+    run();
+  }
+
+  std::size_t pings() const {
+    return static_cast<std::size_t>(
+      std::count(ann->got.begin(), ann->got.end(), "ping"));
+  }
+
+  talk_dialect strict{true};
+  socket_ptr ann;
+};
+
+TEST_F(StrictDialectTest, WhoDoesNotGreetInTimeIsStale) {
+  advance(env.reader.greeting_timeout - 100ms);
+  EXPECT_EQ(ann->last_words, "");
+  advance(200ms);
+  EXPECT_EQ(ann->last_words, "stale");
+}
+
+TEST_F(StrictDialectTest, WhoHasGreetedIsPingedAndHasToAnswer) {
+  ann->emit("hello 1");
+  advance(env.reader.ping_every + 100ms);
+  EXPECT_EQ(pings(), 1u);
+  ann->emit("pong");
+  advance(env.reader.ping_every);
+  EXPECT_EQ(pings(), 2u);
+  EXPECT_EQ(ann->last_words, "");
+  advance(env.reader.pong_timeout + 100ms);
+  EXPECT_EQ(ann->last_words, "no_pong");
+}
+
+TEST_F(StrictDialectTest, PingsComeAtASteadyPace) {
+  ann->emit("hello 1");
+  advance(env.reader.ping_every);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(pings(), static_cast<std::size_t>(i + 1));
+    ann->emit("pong");
+    // Each of two timers may be a tick late.
+    advance(env.reader.ping_every + 2 * timer_wheel::tick);
+  }
+  EXPECT_EQ(ann->last_words, "");
+}
+
+TEST_F(StrictDialectTest, APongNobodyAskedForDoesNoHarm) {
+  ann->emit("hello 1\npong\npong");
+  advance(env.reader.ping_every);
+  EXPECT_EQ(pings(), 1u);
+  EXPECT_EQ(ann->last_words, "");
+}
+
+} // namespace
+
+} // namespace greenroom::test
