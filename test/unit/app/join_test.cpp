@@ -125,12 +125,15 @@ protected:
     });
   }
 
+  /// Waits for both; what the script has seen may be looked at afterwards.
   join_outcome outcome() {
     if (outcome_.wait_for(20s) != std::future_status::ready) {
       ADD_FAILURE() << "the session does not end";
       interrupt.in.reset();
     }
-    return outcome_.get();
+    auto result = outcome_.get();
+    server_.reset();
+    return result;
   }
 
   join_request request;
