@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/channel.hpp"
+#include "net/http_response.hpp"
 #include "net/outbox_stream.hpp"
 #include "net/ws_frame.hpp"
 
@@ -25,19 +26,9 @@ constexpr auto far_future = steady_time::max();
 
 // The answer to a request that will not be upgraded.
 wire_ptr make_refusal(errc why) {
-  auto& row = describe(why);
-  auto status = std::to_string(row.http);
-  auto phrase = http::obsolete_reason(http::int_to_status(row.http));
-  wire_builder out{256};
-  for (std::string_view part : {"HTTP/1.1 ", status.c_str(), " ", phrase.data(),
-                                "\r\nConnection: close\r\n",
-                                row.http == 503 ? "Retry-After: 5\r\n" : "",
-                                "Content-Type: text/plain\r\nContent-Length: "})
-    out.append(part);
-  out.append(std::to_string(row.name.size() + 1));
-  out.append("\r\n\r\n");
-  out.append(row.name);
-  out.append("\n");
+  auto text = to_text(refusal(why), connection_use::close);
+  wire_builder out{text.size()};
+  out.append(text);
   return out.finish();
 }
 

@@ -446,7 +446,7 @@ TEST_F(WsSessionTest, ARefusedHandshakeIsToldAndClosed) {
   EXPECT_TRUE(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n")) << head;
   EXPECT_NE(head.find("Connection: close\r\n"), std::string::npos);
   EXPECT_NE(head.find("Retry-After: "), std::string::npos);
-  EXPECT_EQ(client.unread, "room_full\n");
+  EXPECT_EQ(client.unread, "{\"error\":\"room_full\"}\n");
   EXPECT_TRUE(client.eof);
   EXPECT_FALSE(seen().gone); // the client has not ended yet
   client.close();
