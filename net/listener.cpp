@@ -29,7 +29,8 @@ constexpr int accepts_per_turn = 64;
 // Pauses that follow each other within this are one line in the log.
 constexpr std::chrono::seconds episode{10};
 
-// -- sockets ----------------------------------------------------------------------
+// -- sockets
+// ----------------------------------------------------------------------
 
 struct socket_name {
   sockaddr_storage storage{};
@@ -68,8 +69,8 @@ bool set(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
-/// Accepted sockets inherit all options of the one that listens, so that none of
-/// these costs a call per connection.
+/// Accepted sockets inherit all options of the one that listens, so that none
+/// of these costs a call per connection.
 unique_fd listen_on(const ip_address& address, std::uint16_t port,
                     const listener_options& options,
                     const session_options& session) {
@@ -121,7 +122,8 @@ std::vector<ip_address> addresses_of(std::string_view bind) {
   return {*one};
 }
 
-// -- options ----------------------------------------------------------------------
+// -- options
+// ----------------------------------------------------------------------
 
 std::vector<network> networks_of(const std::vector<std::string>& texts) {
   std::vector<network> out;
@@ -141,7 +143,8 @@ origin_rules origins_of(const http_options& http) {
   return *rules;
 }
 
-// -- accepting --------------------------------------------------------------------
+// -- accepting
+// --------------------------------------------------------------------
 
 /// Gets what a door accepts, on loop 0.
 class porter {
@@ -229,8 +232,8 @@ private:
 
   void fired() override { go_on(); }
 
-  // Whoever waits in the backlog is not lost; spinning would only slow down those
-  // who might free a descriptor.
+  // Whoever waits in the backlog is not lost; spinning would only slow down
+  // those who might free a descriptor.
   void pause(int why) {
     counts_.accept_backoffs.add();
     auto now = loop_.timers().now();
@@ -253,7 +256,8 @@ private:
 
 } // namespace
 
-// -- listener ---------------------------------------------------------------------
+// -- listener
+// ---------------------------------------------------------------------
 
 struct listener::parts final : porter {
   parts(const std::vector<io_loop*>& loops_, front_desk& desk,
@@ -270,20 +274,19 @@ struct listener::parts final : porter {
               desk,
               counts_,
               refusal_log{log_},
-              {}} {
+              {}},
+      sessions{context, *loops.front()} {
     for (std::size_t i = 0; i < loops.size(); ++i) {
       homes.push_back(std::make_unique<ws_home>(
         ws_home{*loops[i], static_cast<unit_id>(i), desk, counts, session}));
       context.homes.push_back(homes.back().get());
-      sessions.push_back(std::make_unique<http_sessions>(context, *loops[i]));
     }
   }
 
   ~parts() {
     doors.clear();
-    sessions.clear();
-    // WebSocket sessions live until their loop ends, and so does what they refer
-    // to: a loop drops work that it has not run after its sockets.
+    // WebSocket sessions live until their loop ends, and so does what they
+    // refer to: a loop drops work that it has not run after its sockets.
     for (auto& home : homes) {
       auto& loop = home->loop;
       loop.post([kept = std::move(home)] {});
@@ -299,15 +302,10 @@ struct listener::parts final : porter {
       at(counts.refused, errc::connection_limit).add();
       return; // closes it
     }
-    auto i = next++ % loops.size();
-    arrival what{std::move(fd), peer, std::move(place),
-                 loops[0]->timers().now()};
-    if (i == 0)
-      sessions[0]->open(std::move(what));
-    else
-      loops[i]->post([to = sessions[i].get(), x = std::move(what)]() mutable {
-        to->open(std::move(x));
-      });
+    // The HTTP phase stays where the supervisor is: it says where a connection
+    // is to live, and a connection crosses threads once, to get there.
+    sessions.open(
+      {std::move(fd), peer, std::move(place), loops.front()->timers().now()});
   }
 
   std::vector<io_loop*> loops;
@@ -317,9 +315,8 @@ struct listener::parts final : porter {
   std::shared_ptr<quota> places;
   http_context context;
   std::vector<std::unique_ptr<ws_home>> homes;
-  std::vector<std::unique_ptr<http_sessions>> sessions;
+  http_sessions sessions;
   std::vector<std::unique_ptr<door>> doors;
-  std::size_t next = 0;
   std::uint16_t port = 0;
   std::atomic<bool> stopped{false};
 };
@@ -378,9 +375,7 @@ void listener::stop() {
   p.loops[0]->post([&p] {
     for (auto& x : p.doors)
       x->close();
-    // Behind the connections that were sent there before.
-    for (auto& x : p.sessions)
-      x->loop().post([sessions = x.get()] { sessions->stop(); });
+    p.sessions.stop();
   });
 }
 

@@ -13,8 +13,8 @@
 
 namespace greenroom::net {
 
-/// The front door: listens on loop 0, accepts, and deals connections out to the
-/// loops in turn, where they are HTTP until they become WebSockets.
+/// The front door: listens on loop 0 and accepts; there connections are HTTP until
+/// they become WebSockets, on the loop of their room.
 ///
 /// The loops outlive it, and do not run any more when it is destroyed. WebSocket
 /// sessions may outlive it.

@@ -183,17 +183,20 @@ TEST_F(ListenerTest, ConnectionsAreMadeForSmallFrames) {
   EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST_F(ListenerTest, ConnectionsAreDealtOutInTurn) {
-  start(3);
-  auto before =
-    loop(0).call([&] { return loop(0).loop().watched(); }); // the door
-  std::vector<http_client> all;
-  for (int i = 0; i < 6; ++i)
-    EXPECT_EQ(all.emplace_back(client()).get("/health").status, 200);
-  for (std::size_t i = 0; i < 3; ++i) {
-    auto n = loop(i).call([&] { return loop(i).loop().watched(); });
-    EXPECT_EQ(n, i == 0 ? before + 2 : 2u);
-  }
+TEST_F(ListenerTest, ConnectionsStayAtTheDoorUntilTheyHaveAHome) {
+  start(2);
+  desk.home = 1;
+  auto watched = [&](std::size_t i) {
+    return loop(i).call([&] { return loop(i).loop().watched(); });
+  };
+  auto before = watched(0); // the door
+  auto a = client();
+  EXPECT_EQ(a.get("/health").status, 200);
+  EXPECT_EQ(watched(0), before + 1);
+  EXPECT_EQ(watched(1), 0u);
+  auto b = ws_client::connect(ws());
+  EXPECT_EQ(watched(0), before + 1);
+  EXPECT_EQ(watched(1), 1u);
 }
 
 TEST_F(ListenerTest, ComingAndGoingLeavesNothingBehind) {
