@@ -37,8 +37,8 @@ group() {
         echo nodejs npm
       fi
       ;;
-    bench) # test/bench
-      echo libbenchmark-dev
+    bench) # test/bench; one of its peers comes by npm (group clients)
+      echo libbenchmark-dev golang-go golang-github-gorilla-websocket-dev
       ;;
     ci) # what .ci/run needs on top; dpkg-dev unpacks a source package
       echo clang-format dpkg-dev

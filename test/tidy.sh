@@ -42,7 +42,8 @@ mapfile -t net_but_beast < <(sources net | grep -vx 'net/beast\.hpp')
 mapfile -t net_headers < <(sources net | grep '\.hpp$')
 mapfile -t dialects < <(sources net/protocols net/auth)
 mapfile -t app < <(sources app)
-mapfile -t tests < <(sources test)
+# The peers of test/bench are programs of their own, not ours.
+mapfile -t tests < <(sources test | grep -v '^test/bench/peers/')
 mapfile -t ours < <(sources actors net app test)
 mapfile -t headers < <(sources actors net app test | grep '\.hpp$')
 

@@ -191,14 +191,14 @@ std::string server_rows(const bench_request& asked, const bench_result& got) {
                                 static_cast<double>(got.opened))),
                   "to open one");
   }
-  auto n = static_cast<double>(got.opened);
-  auto held =
-    asked.what == workload::churn
-      ? std::string{"more than before"}
-      : fmt::format("more than before: {} a connection",
-                    bytes_text(per(held_bytes(x, &process_sample::pss), n)));
-  result += row("memory", bytes_text(held_bytes(x, &process_sample::pss)),
-                fmt::format("(PSS) {}", held));
+  auto bytes = held_bytes(x, &process_sample::pss);
+  auto each = per(bytes, static_cast<double>(got.opened));
+  // A process that has been busy before has memory to spare.
+  bool tells = asked.what != workload::churn && each > 0;
+  result += row("memory", bytes_text(bytes),
+                tells ? fmt::format("more than before: {} a connection (PSS)",
+                                    bytes_text(each))
+                      : "more than before (PSS)");
   result += row("", fmt::format("{}", x.end.fds),
                 fmt::format("open files, {} before; {}", x.before.fds,
                             plural(x.end.threads, "thread")));
