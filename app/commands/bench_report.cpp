@@ -301,6 +301,11 @@ std::string text_report(const bench_request& asked, const bench_result& got) {
     result += times_row("cycle", got.cycle_time);
   if (got.server)
     result += '\n' + server_rows(asked, got);
+  if (auto reached = per(static_cast<double>(got.published), got.seconds);
+      messages(asked) && reached < 0.95 * asked.rate)
+    result +=
+      fmt::format("\n  The rate was not reached: {} of {} messages/s.\n",
+                  short_number(reached), short_number(asked.rate));
   if (got.own_cpu > 0.9 * got.seconds)
     result += "\n  This client was busy all the time: the figures are its own "
               "limit,\n  not only the server's.\n";

@@ -190,6 +190,17 @@ TEST(BenchReportTest, ThePageFitsATerminal) {
   }
 }
 
+TEST(BenchReportTest, ARateThatWasNotReachedIsTold) {
+  auto says = [](double rate) {
+    auto asked = good({});
+    asked.rate = rate;
+    return text_report(asked, some_result()).find("rate was not reached")
+           != std::string::npos;
+  };
+  EXPECT_FALSE(says(100)); // 200 messages in 2 s
+  EXPECT_TRUE(says(120));
+}
+
 TEST(BenchReportTest, AnythingWrongIsAFailure) {
   EXPECT_TRUE(some_result().good());
   auto fails = [](auto change) {
