@@ -316,15 +316,29 @@ void supervisor::monitor_down(const caf::down_msg& x) {
       finish_drain();
     return;
   }
-  if (inspector_ && inspector_->id() == id && !draining_) {
-    auto now = home().now();
-    prune(inspector_crashes_, now - env_.supervisor_limits.restart_window);
-    inspector_crashes_.push_back(now);
-    if (inspector_crashes_.size() >= env_.supervisor_limits.restarts_max)
-      inspector_ = nullptr; // the broker works blind, but it works
-    else
-      start_inspector();
+  if (!draining_)
+    inspection_crashed(id);
+}
+
+// An inspector is replaced, and so is a probe, with the inspector that knows it.
+void supervisor::inspection_crashed(std::uint64_t id) {
+  auto is_it = [id](const caf::actor& x) { return x && x->id() == id; };
+  auto p = std::find_if(probes_.begin(), probes_.end(), is_it);
+  if (p == probes_.end() && !is_it(inspector_))
+    return;
+  auto now = home().now();
+  prune(inspector_crashes_, now - env_.supervisor_limits.restart_window);
+  inspector_crashes_.push_back(now);
+  tell(inspector_, retire{errc::none});
+  inspector_ = nullptr;
+  if (inspector_crashes_.size() >= env_.supervisor_limits.restarts_max)
+    return; // the broker works blind, but it works
+  if (p != probes_.end()) {
+    auto& where = *env_.units[static_cast<std::size_t>(p - probes_.begin())];
+    *p = spawn_on<probe>(where);
+    monitor(*p);
   }
+  start_inspector();
 }
 
 void supervisor::start_inspector() {

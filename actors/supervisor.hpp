@@ -58,6 +58,7 @@ private:
   void member_left(room_entry& x);
   void close(room_entry& x, errc why);
   void room_crashed(room_entry& x);
+  void inspection_crashed(std::uint64_t id);
   void start_inspector();
 
   unit_id least_loaded() const noexcept;
@@ -74,8 +75,8 @@ private:
   std::vector<std::size_t> load_; // connections per unit
   std::vector<caf::actor> probes_;
   caf::actor inspector_;
-  std::deque<steady_time> inspector_crashes_;
-  std::deque<steady_time> crashes_; // of rooms, all of them
+  std::deque<steady_time> inspector_crashes_; // and of probes
+  std::deque<steady_time> crashes_;           // of rooms, all of them
   pulse pulse_;
   bool draining_ = false;
   bool rooms_told_ = false;
