@@ -323,6 +323,28 @@ TEST_F(CrashTest, CrashesOfManyRoomsEndTheBroker) {
   EXPECT_EQ(broker.wait_end(), 70);
 }
 
+TEST_F(CrashTest, ACrashedOutletIsReplacedWithItsRoom) {
+  start_others();
+  std::vector<ws_client> members;
+  std::vector<ws_client*> all;
+  for (int i = 0; i < 10; ++i)
+    members.push_back(lobby_client());
+  for (auto& x : members)
+    all.push_back(&x);
+  const auto before = broker.count();
+  auto alive = broker.actors();
+  auto outlet = std::find_if(alive.begin(), alive.end(), [](const auto& x) {
+    return x.kind == actor_kind::outlet && x.room == "lobby";
+  });
+  ASSERT_NE(outlet, alive.end());
+  tell(outlet->handle, sabotage{});
+  EXPECT_LT(go_on(members.front(), all, "again"), 1s);
+  EXPECT_LT(go_on(members.back(), all, "and back"), 1s);
+  EXPECT_EQ(broker.counts().rooms_restarted.get(), 1);
+  expect_others_well();
+  broker.wait_census(before);
+}
+
 // -- inspector ----------------------------------------------------------------------
 
 TEST_F(CrashTest, ACrashedInspectorIsReplacedAndNobodyNotices) {
@@ -349,6 +371,43 @@ TEST_F(CrashTest, ACrashedInspectorIsReplacedAndNobodyNotices) {
   }
   EXPECT_EQ(broker.counts().crashes.get(), 3);
   EXPECT_EQ(broker.log().lines("actor_crashed").size(), 3u);
+  expect_others_well();
+  broker.wait_census(before);
+}
+
+TEST_F(CrashTest, ACrashedProbeIsReplacedAndItsUnitSpeaksAgain) {
+  start_others();
+  const auto before = broker.count();
+  for (auto& x : broker.actors()) {
+    if (x.kind != actor_kind::probe)
+      continue;
+    tell(x.handle, sabotage{});
+    wait_until(
+      [&] {
+        auto now = broker.actors();
+        return now.size() == before.actors
+               && std::none_of(now.begin(), now.end(),
+                               [&](const auto& y) { return y.id == x.id; });
+      },
+      5s, [] { return "no new probe"; });
+  }
+  // A reader's crash is told by its own unit. Who stays makes the next room open on
+  // the other one.
+  std::set<unit_id> units;
+  std::vector<ws_client> stays;
+  for (int i = 0; units.size() < 2 && i < 50; ++i) {
+    auto path = fmt::format("/room/probed-{}", i);
+    for (int j = 0; j < 5; ++j)
+      stays.push_back(
+        ws_client::connect({.port = broker.port(), .path = path}));
+    auto who = broker.client(broker.newest_client());
+    ASSERT_TRUE(who);
+    tell(who->reader, sabotage{});
+    broker.log().wait_line("actor_crashed", fmt::format("client={} ", who->id));
+    units.insert(who->unit);
+  }
+  stays.clear();
+  EXPECT_EQ(units.size(), 2u);
   expect_others_well();
   broker.wait_census(before);
 }

@@ -83,6 +83,16 @@ TEST_P(DrainTest, AThousandMembersUnderLoadSeeWholeFramesAnd1001) {
   auto took = since(begin);
   fmt::print("ended after {} ms\n", took.count());
   EXPECT_LT(took, 10s);
+  // The log tells of each end, also of the last.
+  std::size_t ends = 0;
+  for (const auto& line : broker.child().lines(output::out)) {
+    if (line.find(R"("message":"client_down")") != std::string::npos
+        && line.find(R"("reason":"shutdown")") != std::string::npos)
+      ++ends;
+  }
+  EXPECT_EQ(ends, 1000u);
+  broker.wait_log("draining");
+  broker.wait_log("stopped");
 }
 
 TEST(DrainSignalsTest, NewConnectionsAreRefusedWhileItDrains) {

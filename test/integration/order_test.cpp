@@ -24,6 +24,7 @@ class OrderTest : public testing::TestWithParam<bool> {
 protected:
   static broker_options options() {
     auto result = roomy_options({"lobby", "quiet"});
+    result.rooms.push_back({"lazy", {.write_delay = 10s}});
     if (GetParam())
       result.supervisor.spread_members = 1;
     return result;
@@ -66,6 +67,38 @@ TEST_P(OrderTest, WhatIsSentAfterAJoinIsTheFirstMessageOfTheJoiner) {
     ASSERT_EQ(ann.receive_text(), text);
     bob.close();
   }
+}
+
+TEST_P(OrderTest, AJoinSendsWhatWaitsAndTheJoinerDoesNotGetIt) {
+  auto ann = client("lazy"); // a turn takes ten seconds here
+  ann.set_timeout(5s);
+  for (int i = 1; i <= 10; ++i) {
+    ann.send_text("before");
+    wait_until([&] { return broker.counts().publications.get() == 2 * i - 1; },
+               5s, [] { return "it is not in the room"; });
+    auto bob = client("lazy");
+    EXPECT_EQ(ann.receive_text(), "before");
+    ann.send_text("after");
+    wait_until([&] { return broker.counts().publications.get() == 2 * i; }, 5s,
+               [] { return "it is not in the room"; });
+    auto eve = client("lazy");
+    EXPECT_EQ(bob.receive_text(), "after");
+    EXPECT_EQ(ann.receive_text(), "after");
+    EXPECT_TRUE(eve.messages_until_pong().empty());
+    bob.close();
+    eve.close();
+  }
+}
+
+TEST_P(OrderTest, ALeaveSendsWhatWaits) {
+  auto ann = client("lazy");
+  auto bob = client("lazy");
+  ann.set_timeout(5s);
+  ann.send_text("before");
+  wait_until([&] { return broker.counts().publications.get() == 1; }, 5s,
+             [] { return "it is not in the room"; });
+  bob.close();
+  EXPECT_EQ(ann.receive_text(), "before");
 }
 
 TEST_P(OrderTest, AJoinerAmidTrafficSeesASuffixWithoutAHole) {
