@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,20 @@ wire_ptr make_refusal(errc why) {
 bool discards(errc why) noexcept {
   return why == errc::slow_consumer || why == errc::write_stalled
          || why == errc::overloaded;
+}
+
+// Whether a text ends with the first bytes of a character that has more.
+// @pre it is UTF-8 but for that
+bool ends_amid_character(std::string_view text) noexcept {
+  for (std::size_t behind = 1; behind <= std::min<std::size_t>(3, text.size());
+       ++behind) {
+    auto c = static_cast<unsigned char>(text[text.size() - behind]);
+    if (c < 0x80)
+      return false;
+    if (c >= 0xc0) // it begins a character of 2, 3 or 4 bytes
+      return behind < (c < 0xe0 ? 2u : c < 0xf0 ? 3u : 4u);
+  }
+  return false;
 }
 
 /// One connection: Beast's stream over a channel, and the deadlines of its life.
@@ -277,6 +292,15 @@ void ws_session::on_read(beast::error_code ec, std::size_t n) {
     if (ws_->is_message_done()) {
       in_message_ = false;
       partial_.resize(std::exchange(partial_size_, 0));
+      // Behind an empty last fragment Beast does not look whether the text has
+      // ended (RFC 6455 §8.1). A browser in the room would, and leave.
+      if (n == 0 && ws_->got_text() && ends_amid_character(partial_)) {
+        partial_ = {};
+        expire(errc::bad_utf8);
+        if (phase_ == phase::open || phase_ == phase::goodbye)
+          read(); // for the answer to our goodbye
+        return;
+      }
       deliver(std::exchange(partial_, {}), ws_->got_text());
     }
   } else if (ws_->is_message_done()) {

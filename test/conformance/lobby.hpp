@@ -1,0 +1,65 @@
+#pragma once
+
+#include "test/support/broker_fixture.hpp"
+#include "test/support/ws_client.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace greenroom::test {
+
+/// A whole broker in this process. Whatever a test does to it, nothing may be left
+/// of its clients afterwards, and the broker has to be well.
+class LobbyTest : public testing::Test {
+protected:
+  explicit LobbyTest(const broker_options& options = roomy_options())
+    : broker(options) {
+    // What Asio opens once and for all is open after the first WebSocket.
+    client().close();
+    wait_until([this] { return broker.counts().connections_open.get() == 0; },
+               std::chrono::seconds{5}, [] { return "it is still open"; });
+    before = broker.count();
+  }
+
+  void TearDown() override {
+    EXPECT_NO_THROW(broker.wait_census(before));
+    EXPECT_EQ(http_get(broker.port(), "/health").status, 200);
+  }
+
+  ws_options at(std::string path = "/room/lobby") const {
+    return {.port = broker.port(), .path = std::move(path)};
+  }
+
+  ws_client client(std::string path = "/room/lobby") const {
+    return ws_client::connect(at(std::move(path)));
+  }
+
+  /// Sends bytes to a new client's connection. @returns how the broker ends it
+  ws_goodbye end_after(std::string_view bytes) const {
+    auto c = client();
+    c.send_raw(bytes);
+    auto words = c.expect_close();
+    // It says nothing more, and lets the client go (RFC 6455 §7.1.1).
+    c.shutdown_write();
+    c.expect_eof();
+    return words;
+  }
+
+  std::uint16_t code_after(std::string_view bytes) const {
+    return end_after(bytes).code;
+  }
+
+  std::uint16_t code_after(const frame_spec& spec,
+                           std::string_view payload = {}) const {
+    return code_after(make_frame(spec, payload));
+  }
+
+  test_broker broker;
+  census before;
+};
+
+} // namespace greenroom::test
