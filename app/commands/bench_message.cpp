@@ -86,8 +86,8 @@ message_format::message_format(std::uint32_t run, std::size_t size)
 
 std::string_view message_format::body(std::uint32_t publisher,
                                       std::uint64_t sequence) const noexcept {
-  return std::string_view{text_}.substr((publisher * 31 + sequence) % shifts,
-                                        size_ - head_bytes);
+  return std::string_view{text_}.substr(
+    (std::uint64_t{publisher} * 31 + sequence) % shifts, size_ - head_bytes);
 }
 
 std::string_view message_format::make(const stamp& what) {

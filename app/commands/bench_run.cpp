@@ -400,7 +400,7 @@ void message_run::warm_up() {
 
 void message_run::begin() {
   for (std::uint32_t room = 0; room < plan_.rooms; ++room) {
-    echo_[room] = warm_[room * plan_.members];
+    echo_[room] = warm_[std::size_t{room} * plan_.members];
     std::uint32_t here = 0;
     for (std::uint32_t i = 0; i < plan_.members; ++i) {
       auto who = room * plan_.members + i;
