@@ -1,4 +1,4 @@
-// Exceptions in the actors of the real broker, under traffic (ENGINE.md §7): who is
+// Exceptions in the actors of the real broker, under traffic: who is
 // hurt, who is not, and that nothing of the dead is left.
 
 #include "test/support/broker_fixture.hpp"

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The goal of ENGINE.md §9 as a figure, which only a release build can meet.
+/// The goal as a figure, which only a release build can meet.
 constexpr double bytes_per_connection_max = 8.2 * 1024;
 constexpr std::size_t rooms = 100;
 

@@ -1,4 +1,4 @@
-// Order (ENGINE.md §4): one order per room, each sender's own order within it, and
+// Order: one order per room, each sender's own order within it, and
 // members that come and go amid traffic.
 
 #include "test/support/broker_fixture.hpp"
