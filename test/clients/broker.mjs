@@ -1,0 +1,269 @@
+// The broker as a child process, and the patience of a test. Everything waits
+// for something that happens, with a deadline; nothing sleeps.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import { Centrifuge } from 'centrifuge';
+import WebSocket from 'ws';
+
+const patience = 15_000; // ms; sanitizers are slow, machines are shared
+
+/** What `promise` brings, or a failure that says what was waited for. */
+export async function within(promise, what, ms = patience) {
+  let timer;
+  const deadline = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no ${what} in ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The next event of `name`, begun to be waited for at once. */
+export function next(emitter, name, matches = () => true) {
+  let listener;
+  const seen = new Promise((resolve) => {
+    listener = (x) => matches(x) && resolve(x);
+    emitter.on(name, listener);
+  });
+  return within(seen, `event ${name}`).finally(() => {
+    if (emitter.removeListener)
+      emitter.removeListener(name, listener);
+  });
+}
+
+// -- the broker -----------------------------------------------------------------
+
+class Broker {
+  #child;
+  #lines = [];
+  #listeners = new Set();
+  #exited;
+
+  constructor(flags) {
+    const binary = process.env.GREENROOM_BINARY;
+    if (!binary)
+      throw new Error('GREENROOM_BINARY names no broker');
+    this.#child = spawn(binary, ['serve', '--log-format', 'json', ...flags], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#exited = once(this.#child, 'exit');
+    createInterface({ input: this.#child.stdout }).on('line', (text) => {
+      const line = JSON.parse(text);
+      this.#lines.push(line);
+      for (const listener of this.#listeners)
+        listener(line);
+    });
+  }
+
+  /** The first line of the log, past ones included, that fits. */
+  async logged(what, matches) {
+    const past = this.#lines.find(matches);
+    if (past)
+      return past;
+    let listener;
+    const seen = new Promise((resolve) => {
+      listener = (line) => matches(line) && resolve(line);
+      this.#listeners.add(listener);
+    });
+    return within(seen, what).finally(() => this.#listeners.delete(listener));
+  }
+
+  /** How many lines of the log fit by now. */
+  count(matches) {
+    return this.#lines.filter(matches).length;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  signal(name) {
+    this.#child.kill(name); // by pid: this child and no other
+  }
+
+  /** How it ended, once it has. */
+  async ended() {
+    const [code, signal] = await within(this.#exited, 'end of the broker');
+    return signal ?? code;
+  }
+
+  /** Ends it and says how it ended. */
+  end(name = 'SIGTERM') {
+    if (this.#child.exitCode === null && this.#child.signalCode === null)
+      this.signal(name);
+    return this.ended();
+  }
+}
+
+/**
+ * A broker that listens: on a free port, with rooms on demand, unless the flags
+ * say otherwise.
+ */
+export async function startBroker(t, ...flags) {
+  for (const [flag, value] of [['--port', '0'], ['--rooms-on-demand', 'on']])
+    if (!flags.includes(flag))
+      flags.push(flag, value);
+  const broker = new Broker(flags);
+  t.after(() => broker.end('SIGKILL'));
+  const line = await broker.logged('listening broker',
+    (x) => x.message === 'listening');
+  broker.port = line.port;
+  broker.centrifuge = `ws://127.0.0.1:${line.port}/connection/websocket`;
+  broker.room = (name) => `ws://127.0.0.1:${line.port}/room/${name}`;
+  return broker;
+}
+
+// -- a wire that can be cut -------------------------------------------------------
+
+/** Passes connections on to a port, and fails them when it is told to. */
+export async function startWire(t, port) {
+  const pairs = new Set();
+  let up = true;
+  const server = net.createServer((near) => {
+    if (!up) {
+      near.destroy();
+      return;
+    }
+    const far = net.connect(port, '127.0.0.1');
+    const pair = { near, far };
+    pairs.add(pair);
+    near.pipe(far);
+    far.pipe(near);
+    for (const end of [near, far]) {
+      end.on('error', () => {}); // told by close
+      end.on('close', () => {
+        pairs.delete(pair);
+        near.destroy();
+        far.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const wire = {
+    centrifuge: `ws://127.0.0.1:${server.address().port}/connection/websocket`,
+    /** Ends both sides, and whoever knocks until it is mended. */
+    cut() {
+      up = false;
+      // Not resetAndDestroy: Node 20 may hang in its exit afterwards.
+      for (const { near, far } of pairs) {
+        near.destroy();
+        far.destroy();
+      }
+    },
+    mend() {
+      up = true;
+    },
+    /** What clients say on connections that exist is lost from now on. */
+    deafen() {
+      for (const { near, far } of pairs) {
+        near.unpipe(far);
+        near.resume();
+      }
+    },
+  };
+  t.after(() => {
+    wire.cut();
+    server.close();
+  });
+  return wire;
+}
+
+// -- clients --------------------------------------------------------------------
+
+/**
+ * The SDK, connecting. `client.sockets` are its WebSockets, oldest first.
+ * Reconnects are quick, or tests would wait for them.
+ */
+export function startClient(t, url, options = {}) {
+  const sockets = [];
+  class Socket extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  const client = new Centrifuge(url, {
+    websocket: Socket,
+    minReconnectDelay: 20,
+    maxReconnectDelay: 200,
+    ...options,
+  });
+  client.sockets = sockets;
+  t.after(() => client.disconnect());
+  client.connect();
+  return client;
+}
+
+/** A subscription that is made and answered. */
+export async function join(client, channel) {
+  const subscription = client.newSubscription(channel);
+  const subscribed = next(subscription, 'subscribed');
+  subscription.subscribe();
+  await subscribed;
+  return subscription;
+}
+
+/** Collects what a subscription is told; `upTo(n)` waits for n of it. */
+export function collect(subscription) {
+  const all = [];
+  let wake = () => {};
+  subscription.on('publication', (x) => {
+    all.push(x.data);
+    wake();
+  });
+  const upTo = (n) =>
+    within(
+      new Promise((resolve) => {
+        wake = () => all.length >= n && resolve(all);
+        wake();
+      }),
+      `publication ${n}`,
+    );
+  return { all, upTo };
+}
+
+/** A WebSocket without an SDK: what it hears by lines, and how it is closed. */
+export async function startSocket(t, url, ...rest) {
+  const socket = new WebSocket(url, ...rest);
+  t.after(() => socket.terminate());
+  const lines = [];
+  let wake = () => {};
+  socket.on('message', (data, binary) => {
+    if (binary)
+      lines.push(data);
+    else
+      lines.push(...data.toString().split('\n'));
+    wake();
+  });
+  socket.lines = lines;
+  socket.upTo = (n) =>
+    within(
+      new Promise((resolve) => {
+        wake = () => lines.length >= n && resolve(lines);
+        wake();
+      }),
+      `line ${n}`,
+    );
+  socket.closed = new Promise((resolve) => {
+    socket.on('close', (code, reason) =>
+      resolve({ code, reason: reason.toString() }));
+  });
+  socket.on('error', () => {}); // told by close
+  await within(once(socket, 'open'), 'open WebSocket');
+  return socket;
+}
+
+/** Such a WebSocket that has greeted the Centrifuge way. */
+export async function startSpeaker(t, url) {
+  const socket = await startSocket(t, url);
+  socket.send('{"id":1,"connect":{}}');
+  await socket.upTo(1);
+  socket.greeting = JSON.parse(socket.lines.shift());
+  return socket;
+}
