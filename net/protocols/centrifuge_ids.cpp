@@ -18,8 +18,8 @@ bool dash_at(std::size_t i) noexcept {
   return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
-/// AES-128 (FIPS 197) of one block: a keyed function nobody can tell from chance.
-/// OpenSSL wants a context for it, so every thread keeps one.
+/// AES-128 (FIPS 197) of one block: a keyed function nobody can tell from
+/// chance. OpenSSL wants a context for it, so every thread keeps one.
 class cipher {
 public:
   cipher() : context_(EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free) {}

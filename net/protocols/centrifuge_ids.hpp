@@ -11,9 +11,9 @@
 
 namespace greenroom::net {
 
-/// Names connections by UUID texts, as Centrifuge does, and finds them again: the
-/// same name for a connection every time, no table, and none that a client could
-/// guess or forge. Any thread.
+/// Names connections by UUID texts, as Centrifuge does, and finds them again:
+/// the same name for a connection every time, no table, and none that a client
+/// could guess or forge. Any thread.
 ///
 /// A name is a sealed number: 58 bits are a keyed digest of the id, 64 bits are
 /// the id under a mask made from the digest, and 6 bits are what RFC 9562 §5.4

@@ -20,10 +20,10 @@ namespace {
 
 namespace od = simdjson::ondemand;
 
-// -- reading commands -----------------------------------------------------------
+// -- reading commands ---------------------------------------------------------
 
-// A parser keeps its buffers: one per thread will do, since nothing of a command
-// outlives its decoding.
+// A parser keeps its buffers: one per thread will do, since nothing of a
+// command outlives its decoding.
 od::parser& this_threads_parser() {
   thread_local od::parser instance;
   return instance;
@@ -37,8 +37,8 @@ bool read_null(od::value& from, bool& is_null) {
   return true;
 }
 
-// The members of all requests that this broker looks at have a type of their own
-// wherever they appear; the others are skipped.
+// The members of all requests that this broker looks at have a type of their
+// own wherever they appear; the others are skipped.
 bool read_member(std::string_view key, od::value& from,
                  centrifuge_request& to) {
   if (key == "channel")
@@ -58,8 +58,8 @@ bool read_member(std::string_view key, od::value& from,
   return true;
 }
 
-// Calls `take(key, value)` for every member that is not null (§1: what is left out
-// has its default); ends with it when it returns false.
+// Calls `take(key, value)` for every member that is not null (§1: what is left
+// out has its default); ends with it when it returns false.
 template <class Take>
 bool each_member(od::object& in, Take take) {
   for (auto item : in) {
@@ -129,10 +129,10 @@ bool read_command(std::string_view line, centrifuge_request& to) {
   return understood && !(strange && to.what == centrifuge_ask::nothing);
 }
 
-// -- writing --------------------------------------------------------------------
+// -- writing ------------------------------------------------------------------
 
-// A text that is written often and read at once keeps its memory, but not after a
-// message of unusual size.
+// A text that is written often and read at once keeps its memory, but not after
+// a message of unusual size.
 class scratch {
 public:
   explicit scratch(std::string& text) : text_(text) { text_.clear(); }
@@ -182,8 +182,8 @@ public:
       text += '\n';
   }
 
-  // If the line is too much for its page, the page ends before it: at the newline
-  // between them.
+  // If the line is too much for its page, the page ends before it: at the
+  // newline between them.
   void end_line(const std::string& text) {
     if (line_ == page_ || text.size() - page_ <= bytes_max_)
       return;
@@ -223,7 +223,7 @@ private:
 
 } // namespace
 
-// -- the dialect ----------------------------------------------------------------
+// -- the dialect --------------------------------------------------------------
 
 centrifuge_json::centrifuge_json(centrifuge_settings settings,
                                  const centrifuge_ids& ids)
@@ -235,7 +235,8 @@ centrifuge_json::centrifuge_json(centrifuge_settings settings,
 void centrifuge_json::decode(inbound message, dialogue& state,
                              std::vector<command>& out) const {
   auto& text = message.bytes;
-  // The parser looks a little beyond its line, which is most often the last one.
+  // The parser looks a little beyond its line, which is most often the last
+  // one.
   text.reserve(text.size() + simdjson::SIMDJSON_PADDING);
   std::string_view rest{text};
   if (rest.ends_with('\n'))
@@ -372,7 +373,7 @@ bool centrifuge_json::tells(const event& x) const noexcept {
          && x.what.form != payload_form::binary;
 }
 
-// -- the way in -----------------------------------------------------------------
+// -- the way in ---------------------------------------------------------------
 
 namespace {
 

@@ -12,8 +12,8 @@
 
 namespace greenroom::net {
 
-/// The Centrifuge protocol, version 2, in JSON: one object a line, commands with
-/// ids and answers, many rooms on a connection, a ping of its own.
+/// The Centrifuge protocol, version 2, in JSON: one object a line, commands
+/// with ids and answers, many rooms on a connection, a ping of its own.
 class centrifuge_json final : public protocol {
 public:
   /// @param ids outlives this

@@ -11,12 +11,13 @@
 namespace greenroom::net {
 
 /// What a Centrifuge dialect is made with. Whatever an operator may choose (the
-/// time between pings, whether clients need a token) is the reader's and comes with
-/// its answers.
+/// time between pings, whether clients need a token) is the reader's and comes
+/// with its answers.
 struct centrifuge_settings {
   /// Whether the dialect pings by empty replies (§6); else WebSocket pings do.
   bool pings = true;
-  /// Over it: error 107 (§4.1). The protocol's own number, which clients expect.
+  /// Over it: error 107 (§4.1). The protocol's own number, which clients
+  /// expect.
   std::size_t channel_bytes_max = 255;
   /// Objects and arrays within each other in one command, its own two included;
   /// deeper is a bad request. More costs stack.
@@ -64,8 +65,8 @@ struct centrifuge_request {
   bool filtered = false;
 };
 
-/// Marks the `command::kind` of a subscription that wanted to recover; the rest of
-/// a kind is its `centrifuge_ask`.
+/// Marks the `command::kind` of a subscription that wanted to recover; the rest
+/// of a kind is its `centrifuge_ask`.
 inline constexpr std::uint16_t centrifuge_recovering = 0x100;
 
 /// Turns a request into commands for the reader, or into the reason why not.

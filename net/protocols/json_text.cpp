@@ -53,8 +53,8 @@ bool parses(std::string_view text, std::size_t depth_max) {
   return !failed && taken == text.size();
 }
 
-/// Half a surrogate pair, escaped, is JSON (RFC 8259 §8.2); JavaScript writes it
-/// when a text was cut through an emoji. The parser does not take it, so it
+/// Half a surrogate pair, escaped, is JSON (RFC 8259 §8.2); JavaScript writes
+/// it when a text was cut through an emoji. The parser does not take it, so it
 /// judges a copy with a plain character in the place of each half.
 /// @returns whether there was one
 bool replace_surrogates(std::string& text) {

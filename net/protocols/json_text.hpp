@@ -15,8 +15,8 @@ bool is_json(std::string_view text, std::size_t depth_max);
 void append_json_string(std::string& out, std::string_view text);
 
 /// Appends a JSON value as it stands, but on one line: dialects that part their
-/// messages at newlines have no use for those between tokens, and none can stand
-/// in a string (RFC 8259 §7).
+/// messages at newlines have no use for those between tokens, and none can
+/// stand in a string (RFC 8259 §7).
 /// @pre `is_json(json)`
 void append_json_line(std::string& out, std::string_view json);
 

@@ -36,7 +36,7 @@ export function next(emitter, name, matches = () => true) {
   });
 }
 
-// -- the broker -----------------------------------------------------------------
+// -- the broker ---------------------------------------------------------------
 
 class Broker {
   #child;
@@ -118,7 +118,7 @@ export async function startBroker(t, ...flags) {
   return broker;
 }
 
-// -- a wire that can be cut -------------------------------------------------------
+// -- a wire that can be cut ---------------------------------------------------
 
 /** Passes connections on to a port, and fails them when it is told to. */
 export async function startWire(t, port) {
@@ -174,7 +174,7 @@ export async function startWire(t, port) {
   return wire;
 }
 
-// -- clients --------------------------------------------------------------------
+// -- clients ------------------------------------------------------------------
 
 /**
  * The SDK, connecting. `client.sockets` are its WebSockets, oldest first.

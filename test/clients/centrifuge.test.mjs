@@ -143,8 +143,9 @@ test('a raw client and a Centrifuge client hear the same', async (t) => {
   // Text is text for one and a string for the other, JSON is both.
   const texts = raw.lines.filter((x) => typeof x === 'string');
   assert.equal(raw.lines.length - texts.length, n);
-  assert.deepEqual(
-    heard.all.map((x) => (typeof x === 'string' ? x : JSON.stringify(x))), texts);
+  const same = heard.all.map(
+    (x) => (typeof x === 'string' ? x : JSON.stringify(x)));
+  assert.deepEqual(same, texts);
 });
 
 test('what is not offered is refused in the words of the protocol',

@@ -1,6 +1,6 @@
 // The npm client `centrifuge` (JSON), unmodified, against the broker: what goes
-// wrong, and whether the client comes back. Codes: section 7.2 of the protocol's
-// description.
+// wrong, and whether the client comes back. Codes: section 7.2 of the
+// protocol's description.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -28,7 +28,7 @@ async function staysAway(client, code, trouble) {
   assert.equal(client.state, 'disconnected');
 }
 
-// -- the broker goes ----------------------------------------------------------------
+// -- the broker goes ----------------------------------------------------------
 
 test('a client is back after the broker was killed and restarted',
   async (t) => {
@@ -65,7 +65,7 @@ test('a draining broker says so to everybody', async (t) => {
   assert.equal(await broker.ended(), 0);
 });
 
-// -- the wire goes ------------------------------------------------------------------
+// -- the wire goes ------------------------------------------------------------
 
 test('a client is back after its network was cut', async (t) => {
   const broker = await startBroker(t);
@@ -103,7 +103,7 @@ test('an unanswered ping has its code and reason', async (t) => { // §6
   assert.deepEqual(speaker.lines, ['{}']);
 });
 
-// -- the client is slow -------------------------------------------------------------
+// -- the client is slow -------------------------------------------------------
 
 test('a client that reads nothing is cut off and comes back', async (t) => {
   const broker = await startBroker(t, '--messages-per-second', '0',
@@ -130,7 +130,7 @@ test('a client that reads nothing is cut off and comes back', async (t) => {
   heard.all.forEach(([n], i) => assert.equal(n, i));
 });
 
-// -- the client misbehaves ----------------------------------------------------------
+// -- the client misbehaves ----------------------------------------------------
 
 test('a bad command ends the client for good', async (t) => {
   const broker = await startBroker(t);
@@ -202,7 +202,7 @@ test('a client that does not greet is stale', async (t) => { // §1
     { code: 3502, reason: 'stale' });
 });
 
-// -- the client is not welcome --------------------------------------------------------
+// -- the client is not welcome ------------------------------------------------
 
 test('a token that cannot be checked is invalid', async (t) => { // §3
   const broker = await startBroker(t);

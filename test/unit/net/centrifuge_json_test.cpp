@@ -40,7 +40,7 @@ std::string name_of(client_id id) {
   return text;
 }
 
-// -- asking ---------------------------------------------------------------------
+// -- asking -------------------------------------------------------------------
 
 /// A dialogue that has been greeted, unless it says otherwise.
 struct client {
@@ -84,7 +84,7 @@ client stranger() {
   return {{.client = 7}};
 }
 
-// -- being told -----------------------------------------------------------------
+// -- being told ---------------------------------------------------------------
 
 /// The text messages in a block; everything else is a failure.
 std::vector<std::string> messages(const wire_ptr& block) {
@@ -165,7 +165,7 @@ std::string closing(errc why) {
 
 } // namespace
 
-// -- §1 framing -----------------------------------------------------------------
+// -- §1 framing ---------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S1_ConnectAndSubscribesMayComeInOneMessage) {
   auto ann = stranger();
@@ -241,7 +241,7 @@ TEST(CentrifugeJsonTest, S0_ClientsOfVersion1AreBadRequests) { // annex A
     "close 3501");
 }
 
-// -- §2.1 commands --------------------------------------------------------------
+// -- §2.1 commands ------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S21_TheFirstCommandMustBeConnect) {
   for (auto* text :
@@ -366,7 +366,7 @@ TEST(CentrifugeJsonTest, DepthIsBounded) {
   EXPECT_EQ(client{}.asks(nested(30'000)), "close 3501");
 }
 
-// -- §3 connect -----------------------------------------------------------------
+// -- §3 connect ---------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S3_ConnectMayBeEmptyOrFull) {
   EXPECT_EQ(stranger().asks(R"({"id":1,"connect":{}})"), "hello");
@@ -425,7 +425,7 @@ TEST(CentrifugeJsonTest, S3_AClientMustGreet) {
   EXPECT_TRUE(make_dialect().greets());
 }
 
-// -- §4.1 subscribe -------------------------------------------------------------
+// -- §4.1 subscribe -----------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S41_APlainChannelAnswersWithAnEmptyResult) {
   auto x = answer_to(centrifuge_ask::subscribe, 2);
@@ -507,7 +507,7 @@ TEST(CentrifugeJsonTest, S41_ErrorsOfTheRoomHaveTheirCodes) {
             R"({"id":2,"error":{"code":107,"message":"bad request"}})");
 }
 
-// -- §4.2 unsubscribe -----------------------------------------------------------
+// -- §4.2 unsubscribe ---------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S42_UnsubscribeIsNeverRefused) {
   auto x = answer_to(centrifuge_ask::unsubscribe, 13);
@@ -526,7 +526,7 @@ TEST(CentrifugeJsonTest, S42_UnsubscribeIsNeverRefused) {
             "leave");
 }
 
-// -- §4.3 publish ---------------------------------------------------------------
+// -- §4.3 publish -------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S43_DataIsKeptAsItWasWritten) {
   for (auto* data :
@@ -563,7 +563,7 @@ TEST(CentrifugeJsonTest, S43_WhatCannotBePublishedIsRefused) {
     "error 108");
 }
 
-// -- §4.4 to §4.6, §8 -----------------------------------------------------------
+// -- §4.4 to §4.6, §8 ---------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S44_WhatIsNotEnabledIsNotAvailable) {
   for (auto* request :
@@ -580,7 +580,7 @@ TEST(CentrifugeJsonTest, S46_AMessageWithoutAnAnswerEndsTheConnection) {
   EXPECT_EQ(client{}.asks(R"({"send":{"data":{"a":1}}})"), "close 3508");
 }
 
-// -- §6 liveness ----------------------------------------------------------------
+// -- §6 liveness --------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S6_APingIsAnEmptyReply) {
   EXPECT_EQ(message(make_dialect().ping()), "{}");
@@ -611,7 +611,7 @@ TEST(CentrifugeJsonTest, S1_WebSocketPingsMayTakeThePlaceOfOurs) {
             R"({"id":1,"connect":{"client":")" + name_of(7) + "\"}}");
 }
 
-// -- §7 codes -------------------------------------------------------------------
+// -- §7 codes -----------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S71_TemporaryIsSetExactlyWhereClientsShallRetry) {
   EXPECT_EQ(refused(errc::fault),
@@ -676,7 +676,7 @@ TEST(CentrifugeJsonTest, WhatHasNoIdHasNoAnswer) {
   EXPECT_FALSE(make_dialect().encode(x));
 }
 
-// -- §9 recovery ----------------------------------------------------------------
+// -- §9 recovery --------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S9_ARoomWithoutAStreamSaysThatItWasAsked) {
   client ann;
@@ -701,7 +701,7 @@ TEST(CentrifugeJsonTest, S41_AClientMayWantAnErrorIfItCannotRecover) {
             "join");
 }
 
-// -- §2.3, §2.4 pushes ----------------------------------------------------------
+// -- §2.3, §2.4 pushes --------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S23_APublicationOfTheServerHasNoInfo) {
   EXPECT_EQ(message(encode({publication(R"({"text":"from api"})")})),
@@ -788,7 +788,7 @@ TEST(CentrifugeJsonTest, BinaryOfRawClientsIsLeftOut) {
             R"({"push":{"channel":"chat:1","pub":{"data":1}}})");
 }
 
-// -- §3 the client's name -------------------------------------------------------
+// -- §3 the client's name -----------------------------------------------------
 
 TEST(CentrifugeIdsTest, ANameIsAUuidAndFindsItsConnection) {
   std::set<std::string> names;
@@ -820,7 +820,7 @@ TEST(CentrifugeIdsTest, NobodyGuessesAName) {
   EXPECT_EQ(centrifuge_ids::of_this_process().find(name), std::nullopt);
 }
 
-// -- the way in -----------------------------------------------------------------
+// -- the way in ---------------------------------------------------------------
 
 namespace {
 
@@ -868,7 +868,7 @@ TEST(CentrifugeGateTest, S1_AClientMayAskForWebSocketPings) {
   EXPECT_TRUE(way->dialect->greets());
 }
 
-// -- anything at all ------------------------------------------------------------
+// -- anything at all ----------------------------------------------------------
 
 namespace {
 
