@@ -77,7 +77,7 @@ TEST_F(ClosingTest, WhatComesBehindAGoodbyeIsIgnored) { // §5.5.1
                        + close_frame(1001) + "rubbish"),
             1000);
   EXPECT_EQ(ann.receive_text(), "before");
-  EXPECT_TRUE(ann.messages_until_pong().empty());
+  expect_nothing_came(ann);
 }
 
 TEST_F(ClosingTest, WhoGoesWithoutAGoodbyeIsLetGo) { // §7.1.5: that is 1006
@@ -117,7 +117,7 @@ TEST_F(BrokersGoodbyeTest, WhatTheClientSaysInsteadOfAnAnswerIsIgnored) {
   bob.send_close(1000);
   EXPECT_EQ(bob.expect_eof(), stream_end::fin);
   EXPECT_EQ(ann.receive_text(), "one");
-  EXPECT_TRUE(ann.messages_until_pong().empty());
+  expect_nothing_came(ann);
 }
 
 TEST_F(BrokersGoodbyeTest, WhoDoesNotAnswerIsCutOff) {

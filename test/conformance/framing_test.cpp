@@ -108,7 +108,7 @@ TEST_F(FramingTest, NothingOfABrokenFrameReachesTheRoom) {
   code_after(make_frame({}, "before") + make_frame({.rsv = 2}, "broken")
              + make_frame({}, "behind"));
   EXPECT_EQ(ann.receive_text(), "before");
-  EXPECT_TRUE(ann.messages_until_pong().empty());
+  expect_nothing_came(ann);
 }
 
 TEST_F(FramingTest, BytesMayComeOneByOne) {
@@ -164,7 +164,7 @@ TEST_F(FragmentTest, ACloseFrameAmidAMessageEndsIt) {
     code_after(make_frame(first_part, "half")
                + make_frame({.op = opcode::close}, close_payload(1001, ""))),
     1001);
-  EXPECT_TRUE(ann.messages_until_pong().empty());
+  expect_nothing_came(ann);
 }
 
 TEST_F(FragmentTest, AContinuationNeedsABeginning) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "test/conformance/flags.hpp"
 #include "test/support/broker_fixture.hpp"
 #include "test/support/ws_client.hpp"
 
@@ -26,7 +27,11 @@ protected:
   }
 
   void TearDown() override {
-    EXPECT_NO_THROW(broker.wait_census(before));
+    census now;
+    EXPECT_NO_THROW(wait_until(
+      [&] { return (now = broker.count()) == before; },
+      std::chrono::seconds{10},
+      [&] { return to_string(now) + "\nbefore: " + to_string(before); }));
     EXPECT_EQ(http_get(broker.port(), "/health").status, 200);
   }
 

@@ -1,0 +1,154 @@
+// Every flag of app/README.md has a test over a real socket that shows what happens
+// on both sides of it, or a reason why it is no limit.
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "app/config.hpp"
+
+using namespace greenroom;
+
+namespace {
+
+/// Suite.Name, of any program of ours.
+const std::multimap<std::string, std::string> shown_by = {
+  {"room", "DocsTest.TheTablesOfFlagsAreThoseOfTheCode"},
+  {"room", "RoomLimitTest.MembersAreBoundedAndComeFree"},
+  {"rooms-on-demand", "RoomLimitTest.ARoomNobodyNamedIsUnknown"},
+  {"rooms-max", "RoomLimitTest.RoomsAreBoundedAndGoWithTheirLastMember"},
+  {"rooms-per-connection", "RoomLimitTest.AConnectionIsIn128Rooms"},
+  {"room-name-max", "RoomLimitTest.ANameHas255BytesAfterOneDecoding"},
+  {"room-members", "RoomLimitTest.MembersAreBoundedAndComeFree"},
+  {"room-echo", "RoomLimitTest.EchoIsAsTheFlagTheRoomAndTheClientSay"},
+  {"room-raw", "RoomLimitTest.RawClientsMayDoWhatTheRoomSays"},
+  {"room-overflow", "OutboundLimitTest.ARoomSaysWhatBecomesOfWhoDoesNotKeepUp"},
+  {"room-write-delay", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
+  {"bind", "ListenerTest.EveryAddressIsIPv4AsWell"},
+  {"port", "BinaryTest.ATakenPortIsOneLineAndStatusOne"},
+  {"origin", "TrustTest.ForeignPagesMayNotConnect"},
+  {"trusted-proxy", "TrustTest.ATrustedProxySaysWhoTheClientIs"},
+  {"trusted-proxy", "HttpSessionTest.ClientsBehindAProxyAreCountedOneByOne"},
+  {"threads", "OrderTest.AJoinerAmidTrafficSeesASuffixWithoutAHole"},
+  {"accept-backoff", "SystemLimitTest.WithoutDescriptorsItWaitsAndComesBack"},
+  {"accept-backoff", "ListenerTest.WithoutDescriptorsItPausesAndDoesNotSpin"},
+  {"connections-max", "ConnectionLimitTest.SocketsInAllAreBoundedAndComeFree"},
+  {"connections-max", "ListenerTest.AFullHouseStillSaysThatItLives"},
+  {"connections-per-address",
+   "ConnectionLimitTest.SocketsOfOneAddressAreBoundedAndComeFree"},
+  {"handshake-timeout", "ConnectionLimitTest.AHandshakeHasToComeInTime"},
+  {"handshake-timeout", "SlowlorisTest.HeadsThatTrickleInAreRefusedInTime"},
+  {"anonymous", "ConnectionLimitTest.StrangersMayBeKeptOut"},
+  {"greeting-timeout", "ConnectionLimitTest.AClientHasToGreetInTime"},
+  {"ping-every", "ConnectionLimitTest.PingsKeepAliveWhoAnswersThem"},
+  {"pong-timeout", "ConnectionLimitTest.APingOfTheDialectHasToBeAnswered"},
+  {"idle-timeout", "ConnectionLimitTest.PingsKeepAliveWhoAnswersThem"},
+  {"write-timeout",
+   "OutboundLimitTest.AMemberThatTakesNothingForSoLongIsEnded"},
+  {"write-timeout", "OutboundLimitTest.AMemberThatTakesALittleAtATimeStays"},
+  {"goodbye-timeout", "BrokersGoodbyeTest.WhoDoesNotAnswerIsCutOff"},
+  {"goodbye-timeout",
+   "SlowMemberDeadlineTest.TheSlowOneIsResetWhenItNeverReadsAgain"},
+  {"message-max", "MessageLimitTest.AMessageHas64KiB"},
+  {"messages-per-second",
+   "MessageLimitTest.MessagesASecondAndTheirBurstAreBounded"},
+  {"bytes-per-second", "MessageLimitTest.BytesASecondAreBounded"},
+  {"burst-seconds", "MessageLimitTest.MessagesASecondAndTheirBurstAreBounded"},
+  {"posts-max", "MessageLimitTest.NarrowWindowsLoseNothing"},
+  {"posts-max", "ReaderTest.AClientCannotRunAheadOfItsRoom"},
+  {"inbound-messages-max", "MessageLimitTest.NarrowWindowsLoseNothing"},
+  {"inbound-messages-max", "WsSessionTest.ReadingPausesUntilMessagesWereTaken"},
+  {"inbound-bytes-max", "MessageLimitTest.NarrowWindowsLoseNothing"},
+  {"inbound-bytes-max", "WsSessionTest.TheWindowCountsBytesToo"},
+  {"control-max", "FloodTest.PingsOfAClientThatNeverReadsStayOutside"},
+  {"control-max", "ControlTest.ThousandsOfPingsAreAnsweredInTheirOrder"},
+  {"member-outbound-max",
+   "SlowMemberTest.TheOthersLoseNothingAndMemoryStaysWithinTheLimit"},
+  {"process-outbound-max",
+   "OutboundLimitTest.TheWholeProcessHasALimitAndWhoLagsPays"},
+  {"lagging-min", "OutboundLimitTest.TheWholeProcessHasALimitAndWhoLagsPays"},
+  {"send-buffer", "ListenerTest.ConnectionsAreMadeForSmallFrames"},
+  {"turn-bytes-max", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
+  {"turn-messages-max", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
+  {"header-max", "HttpLimitTest.AHeadHasSoManyBytes"},
+  {"keep-alive-timeout", "HttpLimitTest.OnlySoManyConnectionsAreKept"},
+  {"keep-alive-max", "HttpLimitTest.OnlySoManyConnectionsAreKept"},
+  {"pipelined-max",
+   "HttpLimitTest.PipelinedRequestsAreAllAnsweredInTheirOrder"},
+  {"pipelined-max", "HttpSessionTest.AClientThatDoesNotReadIsNotReadEither"},
+  {"room-crashes-max", "CrashTest.ARoomThatCrashesAgainAndAgainIsQuarantined"},
+  {"crashes-max", "CrashTest.CrashesOfManyRoomsEndTheBroker"},
+  {"crash-window", "CrashTest.ARoomThatCrashesAgainAndAgainIsQuarantined"},
+  {"drain-timeout", "SystemLimitTest.ADrainThatTakesTooLongIsCutOff"},
+  {"drain-slice", "SystemLimitTest.GoodbyesAreSaidInSlices"},
+  {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},
+  {"placement-timeout", "RoomLimitTest.APlaceThatNobodyTakesIsForgotten"},
+  {"log-lines-max", "DrainSignalsTest.ALogThatNobodyReadsBlocksNothing"},
+};
+
+const std::map<std::string, std::string> no_limit = {
+  {"io-uring", "which system call sends: nothing a client could see"},
+  {"backlog", "the kernel's: a client beyond it only connects later"},
+  {"log-format", "the look of the log"},
+  {"log-level", "what the log leaves out"},
+  {"inspect-every", "a clock"},
+  {"log-bytes-max", "as --log-lines-max, and no socket comes near it"},
+};
+
+std::set<std::string> flags() {
+  std::set<std::string> result;
+  std::istringstream lines{flags_markdown()};
+  const std::regex row{R"(^\| `--([a-z0-9-]+))"};
+  std::smatch found;
+  for (std::string line; std::getline(lines, line);)
+    if (std::regex_search(line, found, row))
+      result.insert(found[1]);
+  return result;
+}
+
+/// The names of all tests of this tree.
+std::set<std::string> tests() {
+  std::set<std::string> result;
+  const std::regex test{R"(\nTEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\))"};
+  for (auto folder : {"unit", "integration", "conformance", "hostile"})
+    for (auto& entry : std::filesystem::recursive_directory_iterator{
+           std::filesystem::path{GREENROOM_SOURCE_DIR} / "test" / folder}) {
+      if (entry.path().extension() != ".cpp")
+        continue;
+      std::ifstream in{entry.path()};
+      const std::string text{std::istreambuf_iterator<char>{in}, {}};
+      for (std::sregex_iterator i{text.begin(), text.end(), test}, end;
+           i != end; ++i)
+        result.insert((*i)[1].str() + "." + (*i)[2].str());
+    }
+  return result;
+}
+
+} // namespace
+
+TEST(LimitsTableTest, EveryFlagIsShownByATestOrIsNoLimit) {
+  auto known = flags();
+  EXPECT_GT(known.size(), 50u);
+  for (auto& flag : known)
+    EXPECT_NE(shown_by.count(flag) > 0, no_limit.count(flag) > 0)
+      << "--" << flag << " needs a test here, or a reason";
+  for (auto& [flag, test] : shown_by)
+    EXPECT_TRUE(known.contains(flag)) << "there is no --" << flag;
+  for (auto& [flag, why] : no_limit)
+    EXPECT_TRUE(known.contains(flag)) << "there is no --" << flag;
+}
+
+TEST(LimitsTableTest, EveryTestItNamesIsThere) {
+  auto known = tests();
+  EXPECT_GT(known.size(), 300u);
+  for (auto& [flag, test] : shown_by)
+    EXPECT_TRUE(known.contains(test)) << test << " (--" << flag << ")";
+}
