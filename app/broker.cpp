@@ -1,9 +1,11 @@
 #include "app/broker.hpp"
 
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -83,6 +85,9 @@ broker::~broker() {
     drain();
     wait();
   }
+  // What a cut off drain left open closes while its actors can still be told.
+  for (auto& x : p.loops)
+    x->abandon_all();
   p.listener.reset();
   p.env.supervisor = nullptr;
   p.units.clear();
@@ -100,9 +105,18 @@ void broker::start() {
   p.env.member = o.member;
   p.env.room = o.room;
   p.env.inspection = o.inspector;
+  net::io_loop_options loop_options;
+  loop_options.io_uring =
+    o.io_uring != io_uring_use::off && net::send_ring::allowed();
+  if (o.io_uring == io_uring_use::on && !loop_options.io_uring)
+    throw std::system_error(EPERM, std::generic_category(),
+                            "--io-uring on: the kernel does not allow it");
+  p.log.write(
+    log_record{level::info, "io_uring"}.with("used", loop_options.io_uring));
   p.system.emplace(p.config);
   for (std::size_t i = 0; i < o.threads; ++i) {
-    p.loops.push_back(std::make_unique<net::io_loop>(p.counts, &p.log));
+    p.loops.push_back(
+      std::make_unique<net::io_loop>(p.counts, &p.log, loop_options));
     p.units.push_back(std::make_unique<unit>(*p.system, static_cast<unit_id>(i),
                                              *p.loops.back(), p.counts));
     p.env.units.push_back(p.units.back().get());

@@ -235,16 +235,25 @@ void channel::send() {
   send_job job{loop_.scratch(), io_loop::scratch_bytes};
   out_.gather(job);
   auto n = transmit(fd_, job);
+  took(n < 0 ? -errno : n, job.bytes);
+}
+
+void channel::gather(send_job& job) const noexcept {
+  if (!out_.empty())
+    out_.gather(job);
+}
+
+void channel::took(std::ptrdiff_t n, std::size_t offered) {
   auto& tally = loop_.tally();
   ++tally.sends;
   if (n < 0) {
-    if (errno == EINTR) {
+    if (n == -EINTR) {
       mark_unsent();
-    } else if (errno == EAGAIN) {
+    } else if (n == -EAGAIN) {
       blocked_ = true;
       on_blocked();
     } else {
-      over(errno);
+      over(static_cast<int>(-n));
     }
     return;
   }
@@ -259,7 +268,7 @@ void channel::send() {
   on_progress();
   // The kernel took less than it was given: its buffer is full, and it will tell
   // when there is room (it has noted that somebody waits).
-  if (static_cast<std::size_t>(n) < job.bytes) {
+  if (static_cast<std::size_t>(n) < offered) {
     blocked_ = true;
     on_blocked();
   } else if (!out_.empty()) {

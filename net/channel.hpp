@@ -137,6 +137,9 @@ private:
 
   void ready(std::uint32_t events) final;
   void send() final;
+  int batch_fd() const noexcept final { return fd_; }
+  void gather(send_job& job) const noexcept final;
+  void took(std::ptrdiff_t result, std::size_t offered) final;
 
   bool read_now(stream_op& op);
   std::size_t read_ahead(stream_op& op) noexcept;

@@ -22,6 +22,7 @@ int checked(int result, const char* what) {
 
 io_loop::io_loop(metrics& counts, log_port* log, io_loop_options options)
   : counts_(counts), log_(log), options_(options), timers_(options.start),
+    ring_wanted_(options.io_uring),
     scratch_(std::make_unique_for_overwrite<char[]>(scratch_bytes)) {
   epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   try {
@@ -88,9 +89,14 @@ std::size_t io_loop::poll() {
 bool io_loop::flush() {
   if (!unsent_.marked())
     return false;
-  for (std::size_t n = 0; n < options_.sends_per_flush; ++n) {
-    if (!unsent_.marked())
-      break;
+  if (!flush_batches(options_.sends_per_flush))
+    flush_one_by_one(options_.sends_per_flush);
+  tell_tally();
+  return unsent_.marked();
+}
+
+void io_loop::flush_one_by_one(std::size_t budget) {
+  for (std::size_t n = 0; n < budget && unsent_.marked(); ++n) {
     auto& x = *unsent_.next_;
     x.unmark();
     try {
@@ -99,8 +105,79 @@ bool io_loop::flush() {
       report("send");
     }
   }
-  tell_tally();
-  return unsent_.marked();
+}
+
+// Whether there is a ring that did it.
+bool io_loop::flush_batches(std::size_t budget) {
+  if (!ring_wanted_)
+    return false;
+  // One send costs as much in the ring as without; an idle loop needs none.
+  if (unsent_.next_ == unsent_.prev_)
+    return false;
+  if (!ring_) {
+    ring_ = send_ring::make();
+    if (!ring_) {
+      ring_wanted_ = false;
+      return false;
+    }
+  }
+  std::size_t done = 0;
+  while (done < budget && unsent_.marked())
+    if (!flush_batch(budget, done)) {
+      ring_wanted_ = false;
+      ring_.reset();
+      return true;
+    }
+  return true;
+}
+
+// Sends of as many as fit into one submission. Their results are told when all
+// of them are there: whoever ends meanwhile takes itself out.
+bool io_loop::flush_batch(std::size_t budget, std::size_t& done) {
+  std::array<sender*, send_ring::sends_max> batch;
+  std::size_t n = 0;
+  while (n < batch.size() && done < budget && unsent_.marked()) {
+    auto& x = *unsent_.next_;
+    x.unmark();
+    ++done;
+    auto fd = x.batch_fd();
+    if (fd < 0) {
+      try {
+        x.send();
+      } catch (...) {
+        report("send");
+      }
+      continue;
+    }
+    auto& job = ring_->add(fd);
+    x.gather(job);
+    if (job.count == 0) {
+      ring_->take_back();
+      continue;
+    }
+    batch[n] = &x;
+    x.batch_ = &batch[n];
+    ++n;
+  }
+  const bool good = ring_->submit();
+  for (std::size_t i = 0; i < n; ++i) {
+    auto* x = batch[i];
+    if (x == nullptr)
+      continue;
+    x->batch_ = nullptr;
+    auto result = ring_->result(i);
+    if (result == send_ring::unsent) {
+      mark(*x); // the ring broke before it was its turn
+      continue;
+    }
+    try {
+      x->took(result, ring_->job(i).bytes);
+    } catch (...) {
+      report("send");
+    }
+  }
+  ring_->clear();
+  return good;
 }
 
 void io_loop::tell_tally() noexcept {

@@ -15,6 +15,8 @@
 #include "actors/log.hpp"
 #include "actors/metrics.hpp"
 #include "actors/timer_wheel.hpp"
+#include "net/send_job.hpp"
+#include "net/send_ring.hpp"
 
 namespace greenroom::net {
 
@@ -59,10 +61,22 @@ public:
   /// again.
   virtual void send() = 0;
 
+  /// The descriptor to send to in a batch with others, -1: only `send` will do.
+  virtual int batch_fd() const noexcept { return -1; }
+
+  /// Of a batch: says what is to be sent. Adds nothing if nothing is.
+  virtual void gather(send_job&) const noexcept {}
+
+  /// Of a batch: what became of it, as `send` would have found out itself.
+  /// @param result bytes, or a negative errno value
+  virtual void took(std::ptrdiff_t /*result*/, std::size_t /*offered*/) {}
+
 protected:
   sender() noexcept : prev_(this), next_(this) {}
 
   ~sender() { unmark(); }
+
+  /// Leaves the list, and the batch under way.
 
   /// Whether the loop will call `send`.
   bool marked() const noexcept { return next_ != this; }
@@ -71,6 +85,8 @@ protected:
     prev_->next_ = next_;
     next_->prev_ = prev_;
     prev_ = next_ = this;
+    if (batch_ != nullptr)
+      *std::exchange(batch_, nullptr) = nullptr;
   }
 
 private:
@@ -78,6 +94,7 @@ private:
 
   sender* prev_;
   sender* next_;
+  sender** batch_ = nullptr; // its place in the batch under way
 };
 
 /// Work that runs once on a loop's thread and frees itself.
@@ -119,6 +136,9 @@ struct io_loop_options {
   /// Deferred work of one poll, such as the handlers of many small messages
   /// that came in one segment.
   std::size_t tasks_per_poll = 4096;
+  /// Whether the sends of a flush go to the kernel together, through io_uring.
+  /// Falls back to one call each where the kernel refuses.
+  bool io_uring = false;
   /// Where the timers' clock begins.
   steady_time start = std::chrono::steady_clock::now();
 };
@@ -249,6 +269,9 @@ private:
 
   void link(fd_watcher& x) noexcept;
   bool unlink(fd_watcher& x) noexcept;
+  void flush_one_by_one(std::size_t budget);
+  bool flush_batches(std::size_t budget);
+  bool flush_batch(std::size_t budget, std::size_t& done);
   void push(loop_task& x) noexcept;
   void fetch(int timeout_ms) noexcept;
   std::size_t dispatch();
@@ -271,6 +294,8 @@ private:
   fd_watcher* watchers_ = nullptr;
   std::size_t watched_ = 0;
   unsent_list unsent_;
+  bool ring_wanted_;
+  std::unique_ptr<send_ring> ring_; // made by the first flush, on its thread
   loop_task* deferred_head_ = nullptr;
   loop_task* deferred_tail_ = nullptr;
   std::unique_ptr<char[]> scratch_;
