@@ -3,6 +3,7 @@
 #include <array>
 
 #include "net/api/health.hpp"
+#include "net/api/page.hpp"
 #include "net/protocols/centrifuge_json.hpp"
 #include "net/protocols/raw.hpp"
 
@@ -15,6 +16,10 @@ constexpr std::array table{
   //    path, WebSocket, answer to GET and HEAD
   route{"/room/{name}", &enter_raw, nullptr},
   route{"/connection/websocket", &enter_centrifuge, nullptr},
+  route{"/", nullptr, &answer_page},
+  route{"/chat.css", nullptr, &answer_page},
+  route{"/chat.js", nullptr, &answer_page},
+  route{"/centrifuge.js", nullptr, &answer_page},
   route{"/health", nullptr, &answer_health},
   route{"/ready", nullptr, &answer_ready},
 };

@@ -91,9 +91,9 @@ TEST(RoutesTest, OtherMethodsAreNamed) {
 }
 
 TEST(RoutesTest, OtherPathsLeadNowhere) {
-  for (auto target : {"/", "/room", "/room/a/b", "/room/a/", "/rooms/a",
-                      "/Room/a", "/healthz", "/health/", "//health", "//room/a",
-                      "/room//a", "/x/room/a"}) {
+  for (auto target :
+       {"/room", "/room/a/b", "/room/a/", "/rooms/a", "/Room/a", "/healthz",
+        "/health/", "//health", "//room/a", "/room//a", "/x/room/a"}) {
     EXPECT_EQ(find(target, upgrade_request()).refusal, errc::not_found)
       << target;
     EXPECT_EQ(find(target, "POST").refusal, errc::not_found) << target;
@@ -157,6 +157,12 @@ TEST(RoutesTest, ReadySaysWhetherConnectionsMayComeIn) {
   auto x = ask("/ready", desk);
   EXPECT_EQ(x.status, 503u);
   EXPECT_EQ(x.body, "{\"status\":\"draining\"}\n");
+}
+
+TEST(RoutesTest, CentrifugeIsAtItsCustomaryPath) {
+  EXPECT_TRUE(find("/connection/websocket", upgrade_request()).upgrades);
+  EXPECT_EQ(find("/connection/websocket").refusal, errc::upgrade_required);
+  EXPECT_EQ(find("/connection", upgrade_request()).refusal, errc::not_found);
 }
 
 TEST(RoutesTest, EveryPatternBeginsWithASlash) {
