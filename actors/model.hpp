@@ -77,6 +77,8 @@ struct named_room {
 struct join_options {
   /// Whether the member gets what it published itself.
   bool echo = true;
+  /// Whether it said so, which is more than what a room says of raw members.
+  bool echo_asked = false;
 };
 
 /// Whether `name` may not be joined without a token by raw or anonymous members

@@ -166,8 +166,10 @@ void supervisor::seat(join_room& x) {
     open(*r);
   ++r->members;
   auto options = x.options;
-  // What a room says of echo is for raw members; dialects have rules of their own.
-  options.echo = options.echo && (r->options.echo || !c->who->raw);
+  // What a room says of echo is for raw members that do not say themselves; dialects
+  // have rules of their own.
+  if (c->who->raw && !options.echo_asked)
+    options.echo = options.echo && r->options.echo;
   c->seats.push_back({r, options});
   tell(r->where, join{c->who, options, x.id, x.kind});
   lifecycle_event e;

@@ -78,6 +78,7 @@ result<entrance> enter_raw(const visit& in) {
   join.what = verb::join;
   join.room = way.room;
   join.options.echo = echo;
+  join.options.echo_asked = told_echo;
   return way;
 }
 
