@@ -57,6 +57,7 @@ TEST(ConnectionLimitTest, SocketsInAllAreBoundedAndComeFree) {
   EXPECT_TRUE(x.header("Retry-After"));
   EXPECT_EQ(http_get(broker.port(), "/health").status, 200);
   clients[0].close();
+  clients[0].drop();
   clients[1].reset();
   for (int i = 0; i < 2; ++i)
     clients.push_back(broker.client_soon(broker.at()));
@@ -75,6 +76,7 @@ TEST(ConnectionLimitTest, SocketsOfOneAddressAreBoundedAndComeFree) {
   elsewhere.local_address = "127.0.0.2";
   auto carl = ws_client::connect(elsewhere);
   ann.close();
+  ann.drop();
   auto dora = broker.client_soon(broker.at());
   dora.send_text("in");
   EXPECT_EQ(carl.receive_text(), "in");
@@ -109,6 +111,7 @@ TEST(ConnectionLimitTest, PingsKeepAliveWhoAnswersThem) {
   EXPECT_EQ(ann.receive_text(), "alive");
   EXPECT_EQ(bob.expect_close().code, 1008);
   EXPECT_GE(bob.counts().pings_in, 2u);
+  bob.drop();
   broker.log().wait_line("client_down", "reason=no_sign_of_life");
 }
 
@@ -170,8 +173,10 @@ TEST(RoomLimitTest, RoomsAreBoundedAndGoWithTheirLastMember) {
   EXPECT_TRUE(x.header("Retry-After"));
   auto again = broker.client("/room/two");
   two.close();
+  two.drop();
   EXPECT_EQ(broker.refusal("/room/three").status, 503);
   one.close();
+  one.drop();
   auto three = broker.client_soon(broker.at("/room/three"));
   three.send_text("three");
   EXPECT_EQ(three.receive_text(), "three");
