@@ -69,12 +69,9 @@ wire_ptr make_ws_close(std::uint16_t code, std::string_view reason) {
 }
 
 wire_ptr ws_ping() {
-  static const wire_ptr block = [] {
-    wire_builder out{2};
-    append_ws_frame(out, ws_opcode::ping, {});
-    return out.finish();
-  }();
-  return block;
+  wire_builder out{2};
+  append_ws_frame(out, ws_opcode::ping, {});
+  return out.finish();
 }
 
 std::uint64_t ws_frame_size(std::string_view bytes) noexcept {

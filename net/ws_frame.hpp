@@ -36,7 +36,7 @@ void append_ws_frame(wire_builder& out, ws_opcode op, std::string_view payload,
 /// too long is cut between two characters.
 wire_ptr make_ws_close(std::uint16_t code, std::string_view reason);
 
-/// An empty ping, the same block for everybody.
+/// An empty ping. Made anew each time: one kept for all would count as live for ever.
 wire_ptr ws_ping();
 
 /// Bytes of the frame that `bytes` begins with, header included, which may be
