@@ -74,6 +74,12 @@ void io_loop::abandon_all() noexcept {
 // -- turns ----------------------------------------------------------------------
 
 std::size_t io_loop::poll() {
+  // By its first turn, so that it belongs to the loop's thread and no descriptor
+  // appears later.
+  if (ring_wanted_ && !ring_) {
+    ring_ = send_ring::make();
+    ring_wanted_ = ring_ != nullptr;
+  }
   // Whatever a wake was for is looked at in the turn that begins here.
   if (state_.load(std::memory_order_relaxed) != awake)
     state_.exchange(awake);
@@ -109,18 +115,11 @@ void io_loop::flush_one_by_one(std::size_t budget) {
 
 // Whether there is a ring that did it.
 bool io_loop::flush_batches(std::size_t budget) {
-  if (!ring_wanted_)
-    return false;
   // One send costs as much in the ring as without; an idle loop needs none.
   if (unsent_.next_ == unsent_.prev_)
     return false;
-  if (!ring_) {
-    ring_ = send_ring::make();
-    if (!ring_) {
-      ring_wanted_ = false;
-      return false;
-    }
-  }
+  if (!ring_)
+    return false;
   std::size_t done = 0;
   while (done < budget && unsent_.marked())
     if (!flush_batch(budget, done)) {

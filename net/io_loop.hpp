@@ -295,7 +295,7 @@ private:
   std::size_t watched_ = 0;
   unsent_list unsent_;
   bool ring_wanted_;
-  std::unique_ptr<send_ring> ring_; // made by the first flush, on its thread
+  std::unique_ptr<send_ring> ring_; // made by the first poll, on its thread
   loop_task* deferred_head_ = nullptr;
   loop_task* deferred_tail_ = nullptr;
   std::unique_ptr<char[]> scratch_;

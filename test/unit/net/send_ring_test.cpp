@@ -89,6 +89,8 @@ protected:
   metrics counts;
   io_loop loop{counts, nullptr, {.sends_per_flush = 1024, .io_uring = true}};
   const bool allowed = send_ring::allowed();
+
+  void SetUp() override { loop.poll(); }
 };
 
 } // namespace
