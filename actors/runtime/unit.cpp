@@ -61,7 +61,21 @@ void unit::run() {
     if (!more)
       loop_.wait(until);
   }
+  if (live_count_ != 0)
+    cut_off();
   current_unit = nullptr;
+}
+
+// Ends whoever is left when the grace is over, on their own thread and while every
+// other unit is there to be told. Later mail is refused by their mailboxes, so it
+// does not matter when their sockets go.
+void unit::cut_off() {
+  while (live_ != nullptr) {
+    caf::strong_actor_ptr held{live_->ctrl()};
+    live_->quit(errc::shutdown);
+    live_->finish();
+  }
+  loop_.flush(); // their last words
 }
 
 bool unit::turn() {

@@ -62,8 +62,8 @@ public:
   /// Turns and sleeps until `stop`. The calling thread becomes the unit's.
   void run();
 
-  /// Ends `run` once no actor lives, or `grace` later if some will not end. Any
-  /// thread.
+  /// Ends `run` once no actor lives. Those that live `grace` later are ended with
+  /// `shutdown`, whatever they were about. Any thread.
   void stop(std::chrono::milliseconds grace) noexcept;
 
   /// Puts an actor with mail into the ready queue. Any thread.
@@ -100,6 +100,7 @@ public:
 private:
   friend class actor;
 
+  void cut_off();
   void adopt(actor& x) noexcept;
   void disown(actor& x) noexcept;
   std::size_t run_ready(std::size_t budget);

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include "actors/runtime/reason.hpp"
 #include "test/support/actor_fixture.hpp"
 
 namespace greenroom::test {
@@ -241,15 +242,18 @@ TEST_F(UnitThreadTest, ItStopsWhenTheLastActorHasEnded) {
   EXPECT_EQ(aut.live_actors(), 0u);
 }
 
-TEST_F(UnitThreadTest, ItGivesUpOnWhoDoesNotEndWhenTheGraceIsOver) {
-  system.await_actors_before_shutdown(false);
+TEST_F(UnitThreadTest, ItEndsWhoDoesNotEndWhenTheGraceIsOver) {
   unit aut{system, 0, loop, counts};
   auto ann = spawn_on<puppet>(aut, puppet::script{});
+  auto why = errc::none;
+  ann->attach_functor([&why](const caf::error& x) { why = reason(x); });
   std::thread t{[&] { aut.run(); }};
   aut.stop(10ms);
   t.join();
-  EXPECT_EQ(aut.live_actors(), 1u);
+  EXPECT_EQ(aut.live_actors(), 0u);
+  EXPECT_EQ(why, errc::shutdown);
   EXPECT_FALSE(aut.is_current());
+  tell(ann, retire{errc::none}); // for nobody, and no harm
 }
 
 TEST_F(UnitThreadTest, ATimerEndsItsSleep) {
