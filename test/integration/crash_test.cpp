@@ -452,7 +452,9 @@ TEST_F(CrashTest, TheBrokerWorksOnWithoutAnInspector) {
 
 TEST_F(CrashTest, ACrashedSupervisorEndsTheBrokerWithAnError) {
   start_others();
+  auto ann = lobby_client();
   tell(broker.env().supervisor, sabotage{});
   EXPECT_EQ(broker.wait_end(), 70);
+  EXPECT_EQ(ann.expect_close().code, 1001); // so that it comes again
   broker.log().wait_line("supervisor_down", "reason=fault");
 }
