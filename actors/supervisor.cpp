@@ -40,6 +40,7 @@ void supervisor::started() {
     entry.options = x.options;
     entry.named = true;
     entry.home = least_loaded();
+    load_[entry.home] += room_weight;
     open(entry);
   }
   named_.clear();
