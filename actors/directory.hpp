@@ -32,6 +32,7 @@ struct client_entry {
   struct seat {
     room_entry* room;
     join_options options;
+    ticket by;
   };
 
   member_ptr who;

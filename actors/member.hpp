@@ -13,6 +13,15 @@
 
 namespace greenroom {
 
+/// Which command of a client an answer belongs to: a join or leave, numbered by its
+/// reader. When a room crashes, the old one, the new one and the reader itself may
+/// all be about to answer; the first does.
+struct ticket {
+  request_id id = 0;
+  std::uint16_t kind = 0;
+  std::uint32_t number = 0; ///< 0: no answer is wanted
+};
+
 /// One connection, as rooms and the supervisor know it: one object however many
 /// rooms it is in. Constant after its birth but for the counters.
 struct member {
@@ -30,6 +39,17 @@ struct member {
   std::atomic<bool> doomed{false};
   /// Deliveries it did not get because of an overflow policy.
   std::atomic<std::uint64_t> gaps{0};
+  /// The ticket whose answer is due; 0: none. On its unit only: the reader sets
+  /// it, whoever answers takes it.
+  std::uint32_t ticket_due = 0;
+
+  /// Whether whoever asks is the first to answer `x`. On its unit only.
+  bool redeem(const ticket& x) noexcept {
+    if (x.number == 0 || x.number != ticket_due)
+      return false;
+    ticket_due = 0;
+    return true;
+  }
 };
 
 using member_ptr = std::shared_ptr<member>;

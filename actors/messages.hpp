@@ -45,25 +45,26 @@ struct left {
   std::string room;
 };
 
-/// The room has given a publication its place.
+/// The room has given a publication its place, or never will.
 struct posted {};
 
 /// A join or leave was refused before it reached a room.
 struct refused {
   verb what;
-  request_id id;
-  std::uint16_t kind;
+  ticket by;
   errc why;
   std::string room;
 };
 
-/// The room was restarted: same name, new epoch, another actor.
+/// A room crashed and was restarted: same name, new epoch, another actor. Told to
+/// all readers: a leave may have died with it.
 struct room_moved {
   std::string room;
-  caf::actor where;
+  caf::actor where; ///< null: it was about to end and has no successor
+  bool seated;      ///< whether the supervisor has this client as a member
 };
 
-/// The room is no more; the connection is not a member any longer.
+/// The room is no more and nobody is a member any longer. Told to all readers.
 struct room_lost {
   std::string room;
   errc why;
@@ -104,26 +105,24 @@ struct ask_written {
 
 // -- to the ROOM: owns the members and the stream of one room -------------------------
 
-/// Adds a member. Answered through its writer, and by `joined` to its reader,
-/// with the stream position from which the member misses nothing.
+/// Adds a member. If its ticket is still due, it is answered through its writer and
+/// by `joined` to its reader, with the stream position from which the member misses
+/// nothing.
 struct join {
   member_ptr who;
   join_options options;
-  request_id id;
-  std::uint16_t kind;
+  ticket by;
 };
 
-/// Drops a member; a stranger is ignored, so leaving twice does no harm. Answered
-/// through its writer and by `left` if `answer` holds.
+/// Drops a member; a stranger is ignored, so leaving twice does no harm. If its
+/// ticket is still due, it is answered through its writer and by `left`.
 struct leave {
   client_id who;
-  request_id id;
-  std::uint16_t kind;
-  bool answer;
+  ticket by;
 };
 
 /// Broadcasts in the order of arrival. If `asker` is set, it is answered through
-/// its writer and its reader is told by `posted`.
+/// its writer and its reader is told by `posted`, also if the room crashes first.
 struct post {
   payload what;
   client_id from;
@@ -137,7 +136,7 @@ struct post {
 struct flush {};
 
 /// To a room that replaces a crashed one: its members as the supervisor knows
-/// them.
+/// them. Joins that the old one did not answer are answered now.
 struct adopt {
   std::vector<join> members;
 };
@@ -153,7 +152,6 @@ struct outlet_join {
   join what;
   wire_ptr answer;
   bool read_only;
-  bool told; ///< whether the member is to be answered
 };
 
 struct outlet_leave {
@@ -183,15 +181,19 @@ struct join_room {
   client_id who;
   std::string room;
   join_options options;
-  request_id id;
-  std::uint16_t kind;
+  ticket by;
 };
 
 struct leave_room {
   client_id who;
   std::string room;
-  request_id id;
-  std::uint16_t kind;
+  ticket by;
+};
+
+/// A room has members on another unit.
+struct outlet_up {
+  std::uint64_t of; ///< the room's actor
+  caf::actor outlet;
 };
 
 /// Where is a connection for this room to live? `told` is called once.
@@ -287,6 +289,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::client_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::socket_gone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::join_room)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::leave_room)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::outlet_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::place)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_client)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_books)

@@ -23,14 +23,14 @@ bool outlet::receive(caf::mailbox_element& in) {
     [this](outlet_join& x) {
       auto who = x.what.who;
       here_.add(who, x.what.options.echo);
-      if (x.told) {
+      if (who->redeem(x.what.by)) {
         deliver_to(*who, std::move(x.answer));
         tell(who->reader, joined{name_, room_, x.read_only});
       }
     },
     [this](outlet_leave& x) {
       auto who = here_.remove(x.what.who);
-      if (who && x.what.answer) {
+      if (who && who->redeem(x.what.by)) {
         deliver_to(*who, std::move(x.answer));
         tell(who->reader, left{name_});
       }

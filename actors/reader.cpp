@@ -1,6 +1,7 @@
 #include "actors/reader.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "actors/runtime/reason.hpp"
 
@@ -42,28 +43,21 @@ void reader::started() {
 
 bool reader::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](received& x) { take(x.what); },
-    [this](posted&) {
-      --answers_due_;
-      run_commands();
-      settle();
-    },
+    in, [this](received& x) { take(x.what); }, [this](posted&) { answered(); },
     [this](joined& x) { entered(x); },
     [this](left& x) {
-      let_go(errc::none, x.room);
-      --answers_due_;
-      run_commands();
-      settle();
+      forget(x.room);
+      answered();
     },
     [this](refused& x) {
-      --answers_due_;
+      if (!who_->redeem(x.by))
+        return;
       if (!open_) {
         quit(x.why); // an implied command: told as an HTTP status
         return;
       }
-      refuse(x.what, x.id, x.kind, x.why, x.room);
-      run_commands();
-      settle();
+      refuse(x.what, x.by.id, x.by.kind, x.why, x.room);
+      answered();
     },
     [this](resume_reading&) { settle(); }, //
     [this](tick&) { beat(); }, [this](room_moved& x) { move_to(x); },
@@ -96,6 +90,7 @@ void reader::stopped(errc why) {
   }
   socket_.reset();
   rooms_.clear();
+  asked_.reset();
   waiting_.reset();
   inflow_.reset();
   heartbeat_.reset();
@@ -157,7 +152,7 @@ void reader::run_commands() {
 // the same room, which that room answers in order.
 bool reader::may_run(const command& x) const {
   return answers_due_ == 0
-         || (publishing_ && x.what == verb::publish && x.room == target_);
+         || (!asked_ && x.what == verb::publish && x.room == target_);
 }
 
 // Gives the socket back what was taken, and opens the connection once everything
@@ -250,30 +245,16 @@ void reader::run(command& x) {
         refuse(x.what, x.id, x.kind, errc::already_joined, x.room);
         break;
       }
-      ++answers_due_;
-      publishing_ = false;
-      tell(env_.supervisor,
-           join_room{who_->id, x.room, x.options, x.id, x.kind});
-      asked_ = std::move(x);
+      tell(env_.supervisor, join_room{who_->id, x.room, x.options, ask(x)});
       break;
-    case verb::leave: {
+    case verb::leave:
       if (find(x.room) == nullptr) {
-        // Leaving a room one is not in is fine everywhere.
-        answer a;
-        a.what = x.what;
-        a.id = x.id;
-        a.kind = x.kind;
-        a.room = x.room;
-        a.client = who_->id;
-        answer_with(a);
+        answer_leave(x.room, x.id,
+                     x.kind); // leaving a room one is not in is fine everywhere
         break;
       }
-      ++answers_due_;
-      publishing_ = false;
-      tell(env_.supervisor, leave_room{who_->id, x.room, x.id, x.kind});
-      asked_ = std::move(x);
+      tell(env_.supervisor, leave_room{who_->id, x.room, ask(x)});
       break;
-    }
     case verb::hello: {
       if (!env_.reader.anonymous) {
         // Nobody can show a token yet. Such a connection is of no use; a client
@@ -303,6 +284,29 @@ void reader::run(command& x) {
   }
 }
 
+// Notes that a join or leave is asked, and how its answer is known.
+ticket reader::ask(const command& x) {
+  ++answers_due_;
+  if (++last_ticket_ == 0) // stands for none
+    ++last_ticket_;
+  ticket by{x.id, x.kind, last_ticket_};
+  asked_ = std::make_unique<question>(question{x.what, by, x.room});
+  who_->ticket_due = by.number;
+  return by;
+}
+
+bool reader::asking(std::string_view room) const {
+  return asked_ && asked_->room == room;
+}
+
+void reader::answered() {
+  assert(answers_due_ > 0);
+  --answers_due_;
+  asked_.reset();
+  run_commands();
+  settle();
+}
+
 void reader::publish(command& x) {
   auto* m = x.room.empty() && !rooms_.empty() ? &rooms_.front() : find(x.room);
   if (m == nullptr) {
@@ -321,7 +325,6 @@ void reader::publish(command& x) {
   if (x.id != 0) {
     asker = who_;
     ++answers_due_;
-    publishing_ = true;
     if (target_ != m->room)
       target_ = m->room;
   }
@@ -342,6 +345,17 @@ void reader::refuse(verb what, request_id id, std::uint16_t kind, errc why,
   answer_with(a);
 }
 
+void reader::answer_leave(const std::string& room, request_id id,
+                          std::uint16_t kind) {
+  answer a;
+  a.what = verb::leave;
+  a.id = id;
+  a.kind = kind;
+  a.room = room;
+  a.client = who_->id;
+  answer_with(a);
+}
+
 void reader::answer_with(const answer& x) {
   deliver_to(*who_, who_->dialect->encode(x));
 }
@@ -350,68 +364,60 @@ void reader::answer_with(const answer& x) {
 
 void reader::entered(joined& x) {
   rooms_.push_back({std::move(x.room), std::move(x.where), x.read_only});
-  --answers_due_;
-  run_commands();
-  settle();
+  answered();
 }
 
-// The room crashed and was restarted. What it had not handled is lost with its
-// mailbox: publications without an offset for good, a join is asked again (the new
-// room knows the member and answers), a leave is true already.
-void reader::move_to(room_moved& x) {
-  if (auto* m = find(x.room))
+// The room crashed and was restarted with its members; the new one answers joins
+// that the old one did not, and what that had not published is answered as lost. A
+// leave that is not on its way to the new one has died.
+void reader::move_to(const room_moved& x) {
+  if (auto* m = find(x.room); m != nullptr && x.where)
     m->where = x.where;
-  if (answers_due_ > 0 && publishing_ && target_ == x.room) {
-    answers_due_ = 0;
-  } else if (answers_due_ > 0 && !publishing_ && asked_.room == x.room) {
-    if (asked_.what == verb::join) {
-      tell(x.where, join{who_, asked_.options, asked_.id, asked_.kind});
-      return;
-    }
-    answers_due_ = 0;
-    let_go(errc::none, x.room);
-    answer a;
-    a.what = verb::leave;
-    a.id = asked_.id;
-    a.kind = asked_.kind;
-    a.room = asked_.room;
-    a.client = who_->id;
-    answer_with(a);
-  }
-  run_commands();
-  settle();
+  if (asking(x.room) && asked_->what == verb::leave && !x.seated)
+    answer_own();
 }
 
 // The room is no more. A dialect with many rooms has a word for that, and what the
 // room had not answered it never will.
 void reader::lose(const room_lost& x) {
-  auto was_in = find(x.room) != nullptr;
-  auto asked = answers_due_ > 0 && !publishing_ && asked_.room == x.room;
-  let_go(x.why, x.room);
-  if (quitting())
-    return;
-  if (asked) {
-    answers_due_ = 0;
-    refuse(asked_.what, asked_.id, asked_.kind, x.why, x.room);
-  } else if (was_in) {
-    answer a;
-    a.what = verb::leave;
-    a.error = x.why;
-    a.room = x.room;
-    a.client = who_->id;
-    answer_with(a);
+  if (!asking(x.room)) {
+    if (find(x.room) != nullptr)
+      tell_loss(x.why, x.room);
+  } else if (asked_->what == verb::leave) {
+    answer_own();
+  } else if (who_->redeem(asked_->by)) {
+    if (!open_)
+      quit(x.why);
+    refuse(verb::join, asked_->by.id, asked_->by.kind, x.why, x.room);
+    answered();
   }
-  run_commands();
-  settle();
 }
 
-void reader::let_go(errc why, const std::string& room) {
+// Nobody else is there to answer a leave: it is true.
+void reader::answer_own() {
+  if (!who_->redeem(asked_->by))
+    return;
+  forget(asked_->room);
+  answer_leave(asked_->room, asked_->by.id, asked_->by.kind);
+  answered();
+}
+
+void reader::tell_loss(errc why, const std::string& room) {
+  forget(room);
+  if (who_->raw) {
+    part(why); // a raw connection is its room
+    return;
+  }
+  answer a;
+  a.what = verb::leave;
+  a.error = why;
+  a.room = room;
+  a.client = who_->id;
+  answer_with(a);
+}
+
+void reader::forget(const std::string& room) {
   std::erase_if(rooms_, [&room](auto& m) { return m.room == room; });
-  if (target_ == room && publishing_ && why != errc::none)
-    answers_due_ = 0;
-  // A raw connection is its room.
-  if (who_->raw && why != errc::none)
-    quit(why);
 }
 
 reader::membership* reader::find(std::string_view room) {

@@ -52,6 +52,12 @@ private:
     bool read_only = false;
   };
 
+  struct question {
+    verb what;
+    ticket by;
+    std::string room;
+  };
+
   void take(inbound& x);
   void run_commands();
   bool may_run(const command& x) const;
@@ -62,8 +68,14 @@ private:
   void answer_with(const answer& x);
   void entered(joined& x);
   void lose(const room_lost& x);
-  void let_go(errc why, const std::string& room);
-  void move_to(room_moved& x);
+  void move_to(const room_moved& x);
+  void tell_loss(errc why, const std::string& room);
+  void forget(const std::string& room);
+  ticket ask(const command& x);
+  bool asking(std::string_view room) const;
+  void answered();
+  void answer_own();
+  void answer_leave(const std::string& room, request_id id, std::uint16_t kind);
   void settle();
   void part(errc why);
   void beat();
@@ -79,9 +91,11 @@ private:
   /// Commands behind one whose answer is due; none, no memory.
   std::unique_ptr<std::deque<command>> waiting_;
   std::uint32_t answers_due_ = 0; // sent to rooms or the supervisor
-  bool publishing_ = false;       // ... all of them publications to `target_`
+  /// The join or leave whose answer is due; null, no memory: the answers due are
+  /// those of publications to `target_`.
+  std::unique_ptr<question> asked_;
   std::string target_;
-  command asked_;               // the join or leave whose answer is due
+  std::uint32_t last_ticket_ = 0;
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
   rate_limit bytes_;

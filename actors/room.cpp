@@ -22,11 +22,11 @@ bool room::receive(caf::mailbox_element& in) {
       flush_asked_ = false;
       end_turn();
     },
-    [this](join& x) { add(x, true); }, //
+    [this](join& x) { add(x); }, //
     [this](leave& x) { drop(x); },
     [this](adopt& x) {
       for (auto& m : x.members)
-        add(m, false);
+        add(m);
     },
     [this](tick&) {
       here_.release(env_.member);
@@ -47,35 +47,51 @@ void room::stopped(errc why) {
   outlets_.clear();
   here_ = {};
   elsewhere_.clear();
-  due_.clear();
   env_.counts->posts_lost.add(static_cast<std::int64_t>(turn_.size()));
+  for (auto& x : due_)
+    apologize(*x.who, x.by);
+  due_.clear();
   turn_.clear();
 }
 
 void room::lost(caf::mailbox_element& in) {
-  dispatch(in, [this](post&) { env_.counts->posts_lost.add(); });
+  dispatch(in, [this](post& x) {
+    env_.counts->posts_lost.add();
+    if (x.asker)
+      apologize(*x.asker, {x.id, x.kind, 0});
+  });
+}
+
+// A publication without its place in the stream is answered as well: its sender
+// may try again.
+void room::apologize(member& who, const ticket& by) const {
+  answer a;
+  a.what = verb::publish;
+  a.id = by.id;
+  a.kind = by.kind;
+  a.error = errc::fault;
+  a.room = name_;
+  a.client = who.id;
+  deliver_to(who, who.dialect->encode(a));
+  tell(who.reader, posted{});
 }
 
 // -- membership ------------------------------------------------------------------------
 
-void room::add(join& x, bool told) {
+void room::add(join& x) {
   end_turn();
   auto who = x.who;
   const bool read_only = options_.raw == raw_access::read_only;
-  auto answer = told
-                  ? answer_to(who->id, *who->dialect, verb::join, x.id, x.kind)
-                  : wire_ptr{};
   if (who->unit == home().id()) {
-    // A member that asks again (its first join died with a crashed room) is
-    // answered again.
     if (here_.add(who, x.options.echo))
       use_dialect(who->dialect, 1);
-    if (told) {
-      deliver_to(*who, std::move(answer));
+    if (who->redeem(x.by)) {
+      deliver_to(*who, answer_to(who->id, *who->dialect, verb::join, x.by));
       tell(who->reader, joined{name_, self(), read_only});
     }
     return;
   }
+  auto answer = answer_to(who->id, *who->dialect, verb::join, x.by);
   auto [i, fresh] = elsewhere_.try_emplace(
     who->id, remote_seat{who->unit, x.options.echo, who->dialect});
   auto& out = outlet_on(who->unit);
@@ -83,16 +99,15 @@ void room::add(join& x, bool told) {
     use_dialect(who->dialect, 1);
     ++outlets_[who->unit].second;
   }
-  tell(out, outlet_join{std::move(x), std::move(answer), read_only, told});
+  tell(out, outlet_join{std::move(x), std::move(answer), read_only});
 }
 
 void room::drop(const leave& x) {
   end_turn();
   if (auto who = here_.remove(x.who)) {
     use_dialect(who->dialect, -1);
-    if (x.answer) {
-      deliver_to(*who,
-                 answer_to(who->id, *who->dialect, verb::leave, x.id, x.kind));
+    if (who->redeem(x.by)) {
+      deliver_to(*who, answer_to(who->id, *who->dialect, verb::leave, x.by));
       tell(who->reader, left{name_});
     }
     return;
@@ -104,10 +119,9 @@ void room::drop(const leave& x) {
   elsewhere_.erase(i);
   use_dialect(seat.dialect, -1);
   auto& entry = outlets_[seat.unit];
-  tell(entry.first,
-       outlet_leave{x, x.answer ? answer_to(x.who, *seat.dialect, verb::leave,
-                                            x.id, x.kind)
-                                : wire_ptr{}});
+  tell(entry.first, outlet_leave{x, x.by.number != 0 ? answer_to(
+                                      x.who, *seat.dialect, verb::leave, x.by)
+                                                     : wire_ptr{}});
   if (--entry.second == 0) {
     // It ends behind the leave: same sender, same receiver.
     unlink_from(entry.first);
@@ -118,9 +132,11 @@ void room::drop(const leave& x) {
 
 caf::actor& room::outlet_on(unit_id where) {
   auto& entry = outlets_[where];
-  if (!entry.first)
+  if (!entry.first) {
     entry.first =
       spawn_on<outlet>(env_.at(where), env_, self(), name_, options_.overflow);
+    tell(env_.supervisor, outlet_up{id(), entry.first});
+  }
   return entry.first;
 }
 
@@ -135,11 +151,11 @@ void room::use_dialect(const protocol* which, int by) {
 }
 
 wire_ptr room::answer_to(client_id who, const protocol& dialect, verb what,
-                         request_id id, std::uint16_t kind) const {
+                         const ticket& by) const {
   answer a;
   a.what = what;
-  a.id = id;
-  a.kind = kind;
+  a.id = by.id;
+  a.kind = by.kind;
   a.room = name_;
   a.offset = offset_;
   a.epoch = epoch_;
@@ -158,7 +174,7 @@ void room::take(post& x) {
   turn_.push_back(std::move(e));
   env_.counts->publications.add();
   if (x.asker)
-    due_.push_back({std::move(x.asker), x.id, x.kind});
+    due_.push_back({std::move(x.asker), {x.id, x.kind, 0}});
   if (turn_bytes_ >= env_.room.turn_bytes_max
       || turn_.size() >= env_.room.turn_events_max) {
     end_turn();
@@ -238,8 +254,8 @@ void room::end_turn() {
     tell(entry.first, turn_out{shared});
   // Only now: what is acknowledged is on its way to everybody.
   for (auto& x : due_) {
-    deliver_to(*x.who, answer_to(x.who->id, *x.who->dialect, verb::publish,
-                                 x.id, x.kind));
+    deliver_to(*x.who,
+               answer_to(x.who->id, *x.who->dialect, verb::publish, x.by));
     tell(x.who->reader, posted{});
   }
   due_.clear();

@@ -34,8 +34,7 @@ protected:
 private:
   struct acknowledgement {
     member_ptr who;
-    request_id id;
-    std::uint16_t kind;
+    ticket by;
   };
 
   struct remote_seat {
@@ -55,17 +54,18 @@ private:
     room& owner_;
   };
 
-  void add(join& x, bool told);
+  void add(join& x);
   void drop(const leave& x);
   void take(post& x);
   void end_turn();
+  void apologize(member& who, const ticket& by) const;
   void encode_latest(broadcast& out) const;
   caf::actor& outlet_on(unit_id where);
   bool sees_itself(client_id who) const;
   const protocol* dialect_of(client_id who) const;
   void use_dialect(const protocol* which, int by);
   wire_ptr answer_to(client_id who, const protocol& dialect, verb what,
-                     request_id id, std::uint16_t kind) const;
+                     const ticket& by) const;
 
   const engine& env_;
   std::string name_;

@@ -54,6 +54,7 @@ bool supervisor::receive(caf::mailbox_element& in) {
     in, [this](client_up& x) { admit(x); }, //
     [this](join_room& x) { seat(x); }, [this](leave_room& x) { unseat(x); },
     [this](place& x) { answer_place(x); },
+    [this](outlet_up& x) { add_outlet(x); },
     [this](socket_gone& x) {
       if (auto* c = who_.client(x.who)) {
         c->socket_gone = true;
@@ -84,7 +85,8 @@ void supervisor::link_down(const caf::exit_msg&) {
 void supervisor::stopped(errc) {
   pulse_.disarm();
   who_ = {};
-  room_of_actor_.clear();
+  troupes_.clear();
+  room_of_outlet_.clear();
   for (auto& p : probes_)
     tell(p, retire{errc::none});
   probes_.clear();
@@ -119,7 +121,7 @@ void supervisor::refuse(const join_room& x, const client_entry& who, errc why) {
   e.room = x.room;
   e.why = why;
   home().report(std::move(e));
-  tell(who.who->reader, refused{verb::join, x.id, x.kind, why, x.room});
+  tell(who.who->reader, refused{verb::join, x.by, why, x.room});
 }
 
 room_entry* supervisor::find_or_announce(const std::string& name, errc& why) {
@@ -171,8 +173,8 @@ void supervisor::seat(join_room& x) {
   // have rules of their own.
   if (c->who->raw && !options.echo_asked)
     options.echo = options.echo && r->options.echo;
-  c->seats.push_back({r, options});
-  tell(r->where, join{c->who, options, x.id, x.kind});
+  c->seats.push_back({r, options, x.by});
+  tell(r->where, join{c->who, options, x.by});
   lifecycle_event e;
   e.what = happening::joined;
   e.client = x.who;
@@ -188,13 +190,12 @@ void supervisor::unseat(const leave_room& x) {
   auto i = std::find_if(c->seats.begin(), c->seats.end(),
                         [&x](auto& s) { return s.room->name == x.room; });
   if (i == c->seats.end()) {
-    tell(c->who->reader,
-         refused{verb::leave, x.id, x.kind, errc::not_joined, x.room});
+    tell(c->who->reader, refused{verb::leave, x.by, errc::not_joined, x.room});
     return;
   }
   auto* r = i->room;
   c->seats.erase(i);
-  tell(r->where, leave{x.who, x.id, x.kind, true});
+  tell(r->where, leave{x.who, x.by});
   lifecycle_event e;
   e.what = happening::left;
   e.client = x.who;
@@ -223,13 +224,52 @@ unit_id supervisor::least_loaded() const noexcept {
 // -- rooms -----------------------------------------------------------------------------
 
 void supervisor::open(room_entry& x) {
-  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
-  room_of_actor_.emplace(x.where->id(), x.name);
-  monitor(x.where);
+  start_room(x);
   lifecycle_event e;
   e.what = happening::room_opened;
   e.room = x.name;
   home().report(std::move(e));
+}
+
+void supervisor::start_room(room_entry& x) {
+  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
+  troupes_[x.where->id()].room = x.name;
+  monitor(x.where);
+}
+
+void supervisor::add_outlet(const outlet_up& x) {
+  auto i = troupes_.find(x.of);
+  if (i == troupes_.end())
+    return;
+  ++i->second.outlets;
+  room_of_outlet_.emplace(x.outlet->id(), x.of);
+  monitor(x.outlet);
+}
+
+// @returns false if it is neither a room nor an outlet
+bool supervisor::troupe_member_down(std::uint64_t who, errc why) {
+  auto i = troupes_.find(who);
+  if (i != troupes_.end()) {
+    i->second.room_down = true;
+    i->second.why = why;
+  } else if (auto o = room_of_outlet_.find(who); o != room_of_outlet_.end()) {
+    i = troupes_.find(o->second);
+    --i->second.outlets;
+    room_of_outlet_.erase(o);
+  } else {
+    return false;
+  }
+  if (!i->second.room_down || i->second.outlets > 0)
+    return true;
+  auto id = i->first;
+  auto gone = std::move(i->second);
+  troupes_.erase(i);
+  auto* r = who_.room(gone.room);
+  if (r != nullptr && r->where && r->where->id() == id)
+    room_crashed(*r);
+  else if (gone.why != errc::none) // it was about to end anyway
+    tell_of_move(gone.room, r != nullptr ? r->where : caf::actor{});
+  return true;
 }
 
 void supervisor::member_left(room_entry& x) {
@@ -273,27 +313,34 @@ void supervisor::room_crashed(room_entry& x) {
     x.quarantined = true;
     x.where = nullptr;
     x.members = 0;
-    for (auto& [id, c] : who_.clients())
-      if (std::erase_if(c.seats, [&x](auto& s) { return s.room == &x; }) > 0)
-        tell(c.who->reader, room_lost{x.name, errc::room_closed});
+    for (auto& [id, c] : who_.clients()) {
+      std::erase_if(c.seats, [&x](auto& s) { return s.room == &x; });
+      tell(c.who->reader, room_lost{x.name, errc::room_closed});
+    }
     return;
   }
   e.what = happening::room_restarted;
   home().report(std::move(e));
   env_.counts->rooms_restarted.add();
-  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
-  room_of_actor_.emplace(x.where->id(), x.name);
-  monitor(x.where);
+  start_room(x);
   adopt members;
   for (auto& [id, c] : who_.clients())
     for (auto& s : c.seats)
       if (s.room == &x)
-        members.members.push_back({c.who, s.options, 0, 0});
+        members.members.push_back({c.who, s.options, s.by});
   tell(x.where, std::move(members));
-  // Also to those that are not members any more: a leave may have died with the
-  // old room.
-  for (auto& [id, c] : who_.clients())
-    tell(c.who->reader, room_moved{x.name, x.where});
+  tell_of_move(x.name, x.where);
+}
+
+// Also to those that are not members any more: a leave may have died with the old
+// room.
+void supervisor::tell_of_move(const std::string& name,
+                              const caf::actor& where) {
+  for (auto& [id, c] : who_.clients()) {
+    auto seated = std::any_of(c.seats.begin(), c.seats.end(),
+                              [&](auto& s) { return s.room->name == name; });
+    tell(c.who->reader, room_moved{name, where, seated});
+  }
 }
 
 // -- deaths ----------------------------------------------------------------------------
@@ -310,11 +357,7 @@ void supervisor::monitor_down(const caf::down_msg& x) {
                    why);
     return;
   }
-  if (auto i = room_of_actor_.find(id); i != room_of_actor_.end()) {
-    auto* r = who_.room(i->second);
-    room_of_actor_.erase(i);
-    if (r != nullptr && r->where && r->where->id() == id)
-      room_crashed(*r);
+  if (troupe_member_down(id, why)) {
     if (draining_)
       finish_drain();
     return;
@@ -369,7 +412,7 @@ void supervisor::leave_all(client_entry& who) {
   auto seats = std::move(who.seats);
   who.seats.clear();
   for (auto& s : seats) {
-    tell(s.room->where, leave{who.who->id, 0, 0, false});
+    tell(s.room->where, leave{who.who->id, {}});
     lifecycle_event e;
     e.what = happening::left;
     e.client = who.who->id;
@@ -473,7 +516,7 @@ void supervisor::finish_drain() {
     for (auto& [name, r] : who_.rooms())
       tell(std::exchange(r.where, nullptr), retire{errc::none});
   }
-  if (room_of_actor_.empty())
+  if (troupes_.empty())
     quit(errc::none);
 }
 

@@ -43,6 +43,15 @@ private:
     supervisor& owner_;
   };
 
+  /// A room's actor and its outlets. It has ended when all of them have: what it
+  /// had sent is with the writers then, and nothing of a successor overtakes it.
+  struct troupe {
+    std::string room;
+    std::size_t outlets = 0;
+    bool room_down = false;
+    errc why = errc::none;
+  };
+
   void admit(client_up& x);
   void seat(join_room& x);
   void unseat(const leave_room& x);
@@ -57,8 +66,12 @@ private:
   void open(room_entry& x);
   void member_left(room_entry& x);
   void close(room_entry& x, errc why);
+  void start_room(room_entry& x);
+  void add_outlet(const outlet_up& x);
+  bool troupe_member_down(std::uint64_t who, errc why);
   void room_crashed(room_entry& x);
   void inspection_crashed(std::uint64_t id);
+  void tell_of_move(const std::string& name, const caf::actor& where);
   void start_inspector();
 
   unit_id least_loaded() const noexcept;
@@ -71,7 +84,8 @@ private:
   std::vector<named_room> named_;
   room_options on_demand_;
   directory who_;
-  std::unordered_map<std::uint64_t, std::string> room_of_actor_;
+  std::unordered_map<std::uint64_t, troupe> troupes_; // by the room's actor
+  std::unordered_map<std::uint64_t, std::uint64_t> room_of_outlet_;
   std::vector<std::size_t> load_; // connections per unit
   std::vector<caf::actor> probes_;
   caf::actor inspector_;

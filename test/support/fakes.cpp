@@ -383,9 +383,13 @@ wire_ptr talk_dialect::encode(const turn& events, client_id without) const {
 }
 
 wire_ptr talk_dialect::encode(const answer& what) const {
-  if (what.id == 0)
-    return {};
   wire_builder out;
+  if (what.id == 0) {
+    if (what.what == verb::leave && what.error != errc::none)
+      add_frame(out,
+                fmt::format("lost {} {}", what.room, to_string(what.error)));
+    return out.finish();
+  }
   auto verb = word_of(what.what);
   if (what.error != errc::none)
     add_frame(out, fmt::format("no {} {} {} {}", verb, what.id, what.room,

@@ -207,7 +207,8 @@ public:
 ///
 /// Without an answer where ID is 0. It answers and pushes:
 ///
-///     ok VERB ID ROOM OFFSET | no VERB ID ROOM ERRC | ROOM OFFSET TEXT | ping
+///     ok VERB ID ROOM OFFSET | no VERB ID ROOM ERRC | ROOM OFFSET TEXT
+///     lost ROOM ERRC | ping
 class talk_dialect final : public protocol {
 public:
   /// @param strict greets and pings, and wants both answered

@@ -358,9 +358,9 @@ TEST_F(RoomTest, APublisherThatIsGoneIsStillHeard) {
 TEST_F(RoomTest, LeavingTwiceDoesNoHarm) {
   start();
   auto ann = connect();
-  tell(room_actor("lobby"), leave{ann->id, 0, 0, false});
-  tell(room_actor("lobby"), leave{ann->id, 0, 0, false});
-  tell(room_actor("lobby"), leave{12345, 0, 0, true});
+  tell(room_actor("lobby"), leave{ann->id, {}});
+  tell(room_actor("lobby"), leave{ann->id, {}});
+  tell(room_actor("lobby"), leave{12345, {1, 0, 1}});
   run();
   auto bob = connect();
   bob->emit("x");
