@@ -45,6 +45,18 @@ caf::mailbox_element* next_of(caf::mailbox_element* x) noexcept {
   return static_cast<caf::mailbox_element*>(x->next);
 }
 
+// A stack of messages, newest first, as a list with the oldest first.
+caf::mailbox_element* reversed(caf::mailbox_element* x) noexcept {
+  caf::mailbox_element* oldest = nullptr;
+  while (x != nullptr) {
+    auto* older = next_of(x);
+    x->next = oldest;
+    oldest = x;
+    x = older;
+  }
+  return oldest;
+}
+
 } // namespace
 
 actor::actor(caf::actor_config& cfg, unit& home, actor_kind kind)
@@ -97,16 +109,9 @@ void actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
 
 caf::mailbox_element* actor::next() {
   if (fifo_ == nullptr) {
-    auto* x = inbox_.load(std::memory_order_relaxed);
-    if (x == nullptr)
+    if (inbox_.load(std::memory_order_relaxed) == nullptr)
       return nullptr;
-    x = inbox_.exchange(nullptr, std::memory_order_acquire);
-    while (x != nullptr) {
-      auto* older = next_of(x);
-      x->next = fifo_;
-      fifo_ = x;
-      x = older;
-    }
+    fifo_ = reversed(inbox_.exchange(nullptr, std::memory_order_acquire));
   }
   auto* first = fifo_;
   fifo_ = next_of(first);
@@ -236,7 +241,7 @@ bool actor::cleanup(caf::error&& why, caf::execution_unit* host) {
     }
   };
   discard(std::exchange(fifo_, nullptr));
-  discard(x);
+  discard(reversed(x));
   unregister_from_system(); // CAF does this in a base that we do not have
   return caf::monitorable_actor::cleanup(std::move(why), host);
 }

@@ -81,6 +81,7 @@ protected:
   }
 
   std::vector<std::string> diary;
+  caf::actor ann_;
 };
 
 static void say(const caf::actor& to, std::string what) {
@@ -190,6 +191,22 @@ TEST_F(ActorBaseTest, NothingIsHandledBehindItsEnd) {
   say(ann, "c");
   EXPECT_THAT(events(), ElementsAre("ann a", "ann ends kicked", "ann loses b",
                                     "ann loses c"));
+}
+
+TEST_F(ActorBaseTest, WhatCameLastIsLostInOrderToo) {
+  auto s = script_of("ann");
+  s.stopped = [this](errc) {
+    // Behind what the actor has taken out of its mailbox already.
+    say(ann_, "c");
+    say(ann_, "d");
+  };
+  ann_ = spawn_puppet(0, s);
+  tell(ann_, halt{});
+  say(ann_, "a");
+  say(ann_, "b");
+  EXPECT_THAT(events(), ElementsAre("ann loses a", "ann loses b", "ann loses c",
+                                    "ann loses d"));
+  ann_ = nullptr;
 }
 
 TEST_F(ActorBaseTest, WhatIsSentToTheDeadIsLostToo) {
