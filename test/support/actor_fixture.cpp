@@ -88,8 +88,9 @@ void ActorTest::TearDown() {
     return;
   for (auto& s : sockets_) {
     s->stuck = false;
-    s->immortal = false;
-    if (!s->gone)
+    if (std::exchange(s->immortal, false))
+      s->vanish();
+    else if (!s->gone)
       s->hang_up();
   }
   run();

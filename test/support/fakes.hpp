@@ -237,6 +237,9 @@ public:
   void write(log_record line) noexcept override;
   bool wants(level x) const noexcept override;
 
+  /// What is quieter is not wanted. Set before the broker starts.
+  level threshold = level::trace;
+
   /// The lines called `message` as `key=value key=value`, in order.
   std::vector<std::string> lines(std::string_view message) const;
 
