@@ -29,6 +29,8 @@ using namespace std::chrono_literals;
 
 // What is left when the supervisor has ended are actors on their way out.
 constexpr auto stop_grace = 1000ms;
+// Without a supervisor nobody is told to go; the inspector says why it crashed.
+constexpr auto crash_grace = 100ms;
 
 // EX_SOFTWARE of sysexits.h: our own fault, start me again.
 constexpr int exit_software = 70;
@@ -67,9 +69,9 @@ struct broker::parts {
   errc why = errc::none;
   std::optional<steady_time> drain_deadline;
 
-  void end_units() {
+  void end_units(std::chrono::milliseconds grace) {
     for (auto& u : units)
-      u->stop(stop_grace);
+      u->stop(grace);
     for (auto& t : threads)
       t.join();
     threads.clear();
@@ -176,8 +178,9 @@ int broker::wait() {
   if (finished && why != errc::none)
     p.log.write(log_record{level::error, "supervisor_down"}.with(
       "reason", to_string(why)));
-  p.end_units();
-  return finished && why != errc::none ? exit_software : 0;
+  const bool crashed = finished && why != errc::none;
+  p.end_units(crashed ? crash_grace : stop_grace);
+  return crashed ? exit_software : 0;
 }
 
 engine& broker::env() noexcept {
