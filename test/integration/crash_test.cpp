@@ -456,5 +456,6 @@ TEST_F(CrashTest, ACrashedSupervisorEndsTheBrokerWithAnError) {
   tell(broker.env().supervisor, sabotage{});
   EXPECT_EQ(broker.wait_end(), 70);
   EXPECT_EQ(ann.expect_close().code, 1001); // so that it comes again
+  broker.log().wait_line("actor_crashed", "kind=supervisor");
   broker.log().wait_line("supervisor_down", "reason=fault");
 }
