@@ -30,7 +30,8 @@ group() {
     test) # unit tests up to scripts that talk to the binary
       echo libgtest-dev libgmock-dev curl python3-websockets
       ;;
-    clients) # the JavaScript clients; any Node from 18 on will do
+    clients) # the JavaScript clients; any Node from 18 on will do; a browser
+      command -v chromium >/dev/null || echo chromium
       if ! { command -v npm && command -v node &&
         node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; } \
         >/dev/null 2>&1; then

@@ -101,11 +101,12 @@ class Broker {
 }
 
 /**
- * A broker that listens: on a free port, with rooms on demand, unless the flags
- * say otherwise.
+ * A broker that listens: on a free port, with rooms on demand and for pages of
+ * any origin, unless the flags say otherwise.
  */
 export async function startBroker(t, ...flags) {
-  for (const [flag, value] of [['--port', '0'], ['--rooms-on-demand', 'on']])
+  for (const [flag, value] of [['--port', '0'], ['--rooms-on-demand', 'on'],
+    ['--origin', '*']])
     if (!flags.includes(flag))
       flags.push(flag, value);
   const broker = new Broker(flags);
@@ -166,6 +167,17 @@ export async function startWire(t, port) {
         near.resume();
       }
     },
+    /** Clients on connections that exist are sent nothing until it flows. */
+    stall() {
+      for (const { far } of pairs) {
+        far.unpipe();
+        far.pause();
+      }
+    },
+    flow() {
+      for (const { near, far } of pairs)
+        far.pipe(near);
+    },
   };
   t.after(() => {
     wire.cut();
@@ -176,25 +188,31 @@ export async function startWire(t, port) {
 
 // -- clients ------------------------------------------------------------------
 
+// Reconnects are quick, or tests would wait for them.
+export const quickly = { minReconnectDelay: 20, maxReconnectDelay: 200 };
+
 /**
- * The SDK, connecting. `client.sockets` are its WebSockets, oldest first.
- * Reconnects are quick, or tests would wait for them.
+ * The SDK in this process, connecting. On top of what it offers:
+ * `sendRaw(text)` puts a message of one's own onto its WebSocket, and
+ * `inOneMessage(room, data)` publishes a list at once, whatever comes of it.
  */
 export function startClient(t, url, options = {}) {
-  const sockets = [];
+  let socket;
   class Socket extends WebSocket {
     constructor(...args) {
       super(...args);
-      sockets.push(this);
+      socket = this;
     }
   }
-  const client = new Centrifuge(url, {
-    websocket: Socket,
-    minReconnectDelay: 20,
-    maxReconnectDelay: 200,
-    ...options,
-  });
-  client.sockets = sockets;
+  const client = new Centrifuge(url,
+    { websocket: Socket, ...quickly, ...options });
+  client.sendRaw = (text) => socket.send(text);
+  client.inOneMessage = (room, data) => {
+    client.startBatching();
+    for (const x of data)
+      room.publish(x).catch(() => {});
+    client.stopBatching();
+  };
   t.after(() => client.disconnect());
   client.connect();
   return client;

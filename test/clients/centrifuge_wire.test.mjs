@@ -1,0 +1,188 @@
+// The Centrifuge protocol without its client: frames to and fro, and what no
+// client of good will would send. Section numbers are those of the protocol's
+// description.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import test from 'node:test';
+import WebSocket from 'ws';
+import {
+  startBroker, startSocket, startSpeaker, within,
+} from './broker.mjs';
+
+const greeting = '{"id":1,"connect":{}}';
+
+const inLines = (commands) => commands.map((x) => JSON.stringify(x)).join('\n');
+
+test('a client may offer a subprotocol or none', async (t) => { // §1
+  const broker = await startBroker(t);
+  for (const offer of [[], ['centrifuge-json'], ['soap', 'centrifuge-json'],
+    ['centrifuge-protobuf', 'centrifuge-json']]) {
+    const socket = new WebSocket(broker.centrifuge, offer);
+    await within(once(socket, 'open'), 'open WebSocket');
+    assert.equal(socket.protocol, offer.length > 0 ? 'centrifuge-json' : '');
+    socket.terminate();
+  }
+});
+
+test('Protobuf is refused before there is a WebSocket', async (t) => { // §1
+  const broker = await startBroker(t);
+  for (const [url, offer] of [[broker.centrifuge, ['centrifuge-protobuf']],
+    [`${broker.centrifuge}?cf_protocol=protobuf`, []],
+    [`${broker.centrifuge}?format=protobuf`, []]]) {
+    const socket = new WebSocket(url, offer);
+    socket.on('error', () => {});
+    const [, response] = await within(
+      once(socket, 'unexpected-response'), 'refusal');
+    assert.equal(response.statusCode, 501);
+    socket.terminate();
+  }
+});
+
+test('a client that stops without a word leaves its rooms', async (t) => {
+  const broker = await startBroker(t);
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  speaker.send(inLines(Array.from({ length: 128 },
+    (_, i) => ({ id: i + 2, subscribe: { channel: `room:${i}` } }))));
+  await speaker.upTo(128);
+  speaker.terminate();
+  await broker.logged('end of the last room',
+    () => broker.count((x) => x.message === 'room_closed') === 128);
+});
+
+test('a thousand commands in a message are answered in order', async (t) => {
+  const broker = await startBroker(t, '--messages-per-second', '600');
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  speaker.send('{"id":2,"subscribe":{"channel":"a"}}');
+  await speaker.upTo(1);
+  speaker.lines.length = 0;
+  const numbers = Array.from({ length: 1000 }, (_, i) => i);
+  speaker.send(inLines(
+    numbers.map((i) => ({ id: i + 3, publish: { channel: 'a', data: i } }))));
+  await speaker.upTo(2 * numbers.length);
+  const heard = speaker.lines.map((x) => JSON.parse(x));
+  assert.deepEqual(heard.filter((x) => x.id).map((x) => x.id - 3), numbers);
+  assert.deepEqual(
+    heard.filter((x) => x.push).map((x) => x.push.pub.data), numbers);
+});
+
+test('commands of all kinds in a message are answered in order', async (t) => {
+  const broker = await startBroker(t);
+  const socket = await startSocket(t, broker.centrifuge);
+  socket.send(inLines([
+    { id: 1, connect: {} },
+    { id: 2, subscribe: { channel: 'a' } },
+    { id: 3, publish: { channel: 'a', data: 1 } },
+    { id: 4, subscribe: { channel: 'a' } },
+    { id: 5, history: { channel: 'a' } },
+    { id: 6, unsubscribe: { channel: 'a' } },
+    { id: 7, publish: { channel: 'a', data: 2 } },
+    { id: 8, unsubscribe: { channel: 'a' } },
+  ]));
+  await socket.upTo(9);
+  const [connected, ...rest] = socket.lines;
+  const { client } = JSON.parse(connected).connect;
+  const push = JSON.stringify({ push: { channel: 'a',
+    pub: { data: 1, info: { user: '', client } } } });
+  // The push comes behind the reply to subscribe (§4.1), and before or behind
+  // the one to publish (§4.3).
+  assert.ok(rest.indexOf(push) > rest.indexOf('{"id":2,"subscribe":{}}'));
+  assert.deepEqual(rest.filter((x) => x !== push), [
+    '{"id":2,"subscribe":{}}',
+    '{"id":3,"publish":{}}',
+    '{"id":4,"error":{"code":105,"message":"already subscribed"}}',
+    '{"id":5,"error":{"code":108,"message":"not available"}}',
+    '{"id":6,"unsubscribe":{}}',
+    '{"id":7,"error":{"code":103,"message":"permission denied"}}',
+    '{"id":8,"unsubscribe":{}}',
+  ]);
+});
+
+// -- liveness -----------------------------------------------------------------
+
+test('pings are empty replies, pongs empty commands', async (t) => { // §6
+  const broker = await startBroker(t, '--ping-every', '400ms');
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  assert.equal(speaker.greeting.connect.ping, 1); // in seconds, rounded up
+  assert.equal(speaker.greeting.connect.pong, true);
+  for (let i = 1; i <= 4; ++i) {
+    await speaker.upTo(i);
+    assert.equal(speaker.lines[i - 1], '{}');
+    speaker.send('{}');
+  }
+});
+
+test('an unanswered ping has its code and reason', async (t) => { // §6
+  const broker = await startBroker(t,
+    '--ping-every', '400ms', '--pong-timeout', '150ms');
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  assert.deepEqual(await within(speaker.closed, 'close'),
+    { code: 3012, reason: 'no pong' });
+  assert.deepEqual(speaker.lines, ['{}']);
+});
+
+test('a client may want pings of the WebSocket instead', async (t) => { // §1
+  const broker = await startBroker(t, '--ping-every', '200ms');
+  const speaker = await startSpeaker(t,
+    `${broker.centrifuge}?cf_ws_frame_ping_pong=true`);
+  assert.equal('ping' in speaker.greeting.connect, false);
+  await within(once(speaker, 'ping'), 'ping of the WebSocket');
+  assert.deepEqual(speaker.lines, []);
+});
+
+// -- ends ---------------------------------------------------------------------
+
+test('a draining broker says so to everybody', async (t) => {
+  const broker = await startBroker(t);
+  const all = await Promise.all(
+    Array.from({ length: 20 }, () => startSpeaker(t, broker.centrifuge)));
+  broker.signal('SIGTERM');
+  for (const { closed } of all)
+    assert.deepEqual(await within(closed, 'close'),
+      { code: 3001, reason: 'shutdown' });
+  assert.equal(await broker.ended(), 0);
+});
+
+test('bad commands have their code and reason', async (t) => { // §2.1, §3
+  const broker = await startBroker(t);
+  for (const text of ['nonsense', '{}', '{"id":1,"subscribe":{"channel":"a"}}',
+    '{"id":1,"method":1,"params":{"channel":"a"}}', '', '{"connect":{}}',
+    `${greeting}\n${greeting}`, `${greeting}\n{}`, `${greeting}\n{"id":2}`,
+    `${greeting}\n{"id":2,"ping":{}}`, Buffer.from(greeting)]) {
+    const socket = await startSocket(t, broker.centrifuge);
+    socket.send(text);
+    assert.deepEqual(await within(socket.closed, 'close'),
+      { code: 3501, reason: 'bad request' }, `${text}`);
+    // What came before it was answered.
+    assert.equal(socket.lines.length,
+      `${text}`.startsWith(`${greeting}\n`) ? 1 : 0, `${text}`);
+  }
+});
+
+test('every command of a message counts against the rate', async (t) => {
+  const broker = await startBroker(t, '--messages-per-second', '100',
+    '--burst-seconds', '1');
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  speaker.send(inLines(Array.from({ length: 500 },
+    (_, i) => ({ id: i + 2, unsubscribe: { channel: 'a' } }))));
+  assert.deepEqual(await within(speaker.closed, 'close'),
+    { code: 3013, reason: 'too many requests' });
+});
+
+test('a client that does not greet is stale', async (t) => { // §1
+  const broker = await startBroker(t, '--greeting-timeout', '200ms');
+  const socket = await startSocket(t, broker.centrifuge);
+  assert.deepEqual(await within(socket.closed, 'close'),
+    { code: 3502, reason: 'stale' });
+});
+
+test('a client that is refused and stays is not heard', async (t) => { // §3
+  const broker = await startBroker(t, '--anonymous', 'off',
+    '--greeting-timeout', '500ms');
+  const socket = await startSocket(t, broker.centrifuge);
+  socket.send(`${greeting}\n{"id":2,"subscribe":{"channel":"a"}}`);
+  assert.deepEqual(await within(socket.closed, 'close'),
+    { code: 3502, reason: 'stale' });
+  assert.deepEqual(socket.lines,
+    ['{"id":1,"error":{"code":101,"message":"unauthorized"}}']);
+});
