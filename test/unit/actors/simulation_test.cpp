@@ -215,7 +215,7 @@ protected:
     for (auto& p : people)
       p.line->recover();
     run();
-    advance(100ms);
+    advance(20s); // many publications in a row may each wait for a write delay
     for (auto& p : people) {
       auto alive = p.line->last_words.empty() && !p.line->gone;
       if (p.raw) {
