@@ -227,10 +227,7 @@ private:
 
 centrifuge_json::centrifuge_json(centrifuge_settings settings,
                                  const centrifuge_ids& ids)
-  : settings_(std::move(settings)), ids_(ids) {
-  if (settings_.pings)
-    ping_ = text_frame("{}");
-}
+  : settings_(std::move(settings)), ids_(ids) {}
 
 void centrifuge_json::decode(inbound message, dialogue& state,
                              std::vector<command>& out) const {
@@ -335,6 +332,11 @@ wire_ptr centrifuge_json::encode(const answer& what) const {
 farewell centrifuge_json::close_words(errc why) const {
   auto end = centrifuge_disconnect_of(why);
   return {why, end.code, std::string{end.reason}, {}};
+}
+
+// Made anew every time: a block that lives on would count as under way.
+wire_ptr centrifuge_json::ping() const {
+  return settings_.pings ? text_frame("{}") : wire_ptr{};
 }
 
 // The members of a connect result in the order of the schema (§3).

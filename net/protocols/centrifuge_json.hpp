@@ -36,7 +36,7 @@ public:
 
   farewell close_words(errc why) const override;
 
-  wire_ptr ping() const override { return ping_; }
+  wire_ptr ping() const override;
 
   bool greets() const noexcept override { return true; }
 
@@ -47,7 +47,6 @@ private:
 
   centrifuge_settings settings_;
   const centrifuge_ids& ids_;
-  wire_ptr ping_;
 };
 
 /// `/connection/websocket`: JSON. Protobuf is refused as `not_available` before
