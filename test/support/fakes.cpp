@@ -79,8 +79,19 @@ wire_ptr make_wire(const std::vector<std::string>& frames) {
 
 // -- loop -----------------------------------------------------------------------
 
+void fake_loop::post(std::function<void()> f) {
+  std::lock_guard guard{mutex_};
+  posted_.push_back(std::move(f));
+  woken_ = true;
+  awake_.notify_one();
+}
+
 std::size_t fake_loop::poll() {
-  auto work = std::exchange(posted_, {});
+  std::vector<std::function<void()>> work;
+  {
+    std::lock_guard guard{mutex_};
+    work.swap(posted_);
+  }
   for (auto& f : work)
     f();
   return work.size();
@@ -93,11 +104,7 @@ bool fake_loop::flush() {
   return unsent;
 }
 
-void fake_loop::wait(steady_time) {
-  throw std::logic_error("a stepped unit never sleeps");
-}
-
-void sleeping_loop::wait(steady_time until) {
+void fake_loop::wait(steady_time until) {
   std::unique_lock lock{mutex_};
   auto woken = [this] { return woken_; };
   if (until == steady_time::max())
@@ -107,8 +114,9 @@ void sleeping_loop::wait(steady_time until) {
   woken_ = false;
 }
 
-void sleeping_loop::wake() noexcept {
+void fake_loop::wake() noexcept {
   std::lock_guard guard{mutex_};
+  ++wakes_;
   woken_ = true;
   awake_.notify_one();
 }
@@ -126,8 +134,10 @@ void fake_socket::emit(std::string text) {
 }
 
 void fake_socket::emit(inbound message) {
-  unread_.push_back(std::move(message));
-  loop_.post([self = shared_from_this()] { self->read_on(); });
+  loop_.post([self = shared_from_this(), message = std::move(message)] {
+    self->unread_.push_back(message);
+    self->read_on();
+  });
 }
 
 void fake_socket::hang_up(errc why, std::uint16_t code) {
@@ -146,8 +156,10 @@ void fake_socket::vanish() {
 }
 
 void fake_socket::recover() {
-  stuck = false;
-  mark();
+  loop_.post([self = shared_from_this()] {
+    self->stuck = false;
+    self->mark();
+  });
 }
 
 std::vector<std::string> fake_socket::news() {

@@ -21,14 +21,15 @@ namespace greenroom::test {
 
 class fake_socket;
 
-/// The event loop of a unit that a test steps by hand: no descriptors and no
-/// sleep, but timers, work for the next poll, and fake sockets to flush.
+/// The event loop of a unit without descriptors: timers, work for the next poll,
+/// and fake sockets to flush. A test steps its unit by hand, or gives it a thread.
 class fake_loop final : public event_loop {
 public:
-  explicit fake_loop(steady_time start) : timers_(start) {}
+  explicit fake_loop(steady_time start = std::chrono::steady_clock::now())
+    : timers_(start) {}
 
-  /// Runs `f` in the next poll, on the unit.
-  void post(std::function<void()> f) { posted_.push_back(std::move(f)); }
+  /// Runs `f` in the next poll, on the unit. Any thread.
+  void post(std::function<void()> f);
 
   /// Has a socket send at the end of the turn.
   void mark(std::shared_ptr<fake_socket> x) { marked_.push_back(std::move(x)); }
@@ -36,40 +37,24 @@ public:
   /// Whether the next flushes leave something to send.
   bool unsent = false;
 
-  /// How often somebody ended a sleep that never was.
+  /// How often somebody ended its sleep by sending mail.
   std::size_t wakes() const noexcept { return wakes_; }
 
   std::size_t poll() override;
   bool flush() override;
-  void wait(steady_time until) override;
-
-  void wake() noexcept override { ++wakes_; }
-
-  timer_wheel& timers() noexcept override { return timers_; }
-
-private:
-  timer_wheel timers_;
-  std::vector<std::function<void()>> posted_;
-  std::vector<std::shared_ptr<fake_socket>> marked_;
-  std::size_t wakes_ = 0;
-};
-
-/// The event loop of a unit with a thread of its own and no sockets: it sleeps for
-/// real until somebody wakes it.
-class sleeping_loop final : public event_loop {
-public:
-  std::size_t poll() override { return 0; }
-  bool flush() override { return false; }
   void wait(steady_time until) override;
   void wake() noexcept override;
 
   timer_wheel& timers() noexcept override { return timers_; }
 
 private:
-  timer_wheel timers_{std::chrono::steady_clock::now()};
-  std::mutex mutex_;
+  timer_wheel timers_;
+  std::vector<std::shared_ptr<fake_socket>> marked_;
+  std::mutex mutex_; // guards what follows
   std::condition_variable awake_;
+  std::vector<std::function<void()>> posted_;
   bool woken_ = false;
+  std::size_t wakes_ = 0;
 };
 
 /// A client at the other end of a socket that is not there. Keeps the promises of
@@ -84,7 +69,7 @@ public:
   explicit fake_socket(fake_loop& loop);
   ~fake_socket() override;
 
-  // -- what a test does -----------------------------------------------------------
+  // -- what a test does; any thread ----------------------------------------------
 
   /// The client sends a message; told to the reader in the next poll, or when
   /// the messages before it were taken.
@@ -100,7 +85,7 @@ public:
   /// Takes what waits, after it was stuck.
   void recover();
 
-  /// Takes nothing from now on: its receive window is full.
+  /// Takes nothing from now on: its receive window is full. On its unit.
   bool stuck = false;
   /// Outlives even its goodbye timeout.
   bool immortal = false;

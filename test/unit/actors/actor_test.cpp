@@ -508,11 +508,11 @@ TEST(ActorThreadsTest, EveryMessageArrivesOnceAndInOrder) {
   quiet_config config;
   metrics counts;
   std::atomic<unsigned> wrong{0};
-  std::vector<std::unique_ptr<sleeping_loop>> loops;
+  std::vector<std::unique_ptr<fake_loop>> loops;
   caf::actor_system system{config};
   std::vector<std::unique_ptr<unit>> units;
   for (unit_id i = 0; i < 2; ++i) {
-    loops.push_back(std::make_unique<sleeping_loop>());
+    loops.push_back(std::make_unique<fake_loop>());
     units.push_back(
       std::make_unique<unit>(system, i, *loops[i], counts, unit_options{}));
   }
@@ -556,11 +556,11 @@ TEST(ActorThreadsTest, EveryMessageArrivesOnceAndInOrder) {
 TEST(ActorThreadsTest, LinkedActorsOnTwoThreadsEndTogether) {
   quiet_config config;
   metrics counts;
-  std::vector<std::unique_ptr<sleeping_loop>> loops;
+  std::vector<std::unique_ptr<fake_loop>> loops;
   caf::actor_system system{config};
   std::vector<std::unique_ptr<unit>> units;
   for (unit_id i = 0; i < 2; ++i) {
-    loops.push_back(std::make_unique<sleeping_loop>());
+    loops.push_back(std::make_unique<fake_loop>());
     units.push_back(
       std::make_unique<unit>(system, i, *loops[i], counts, unit_options{}));
   }

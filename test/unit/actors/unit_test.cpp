@@ -224,7 +224,7 @@ class UnitThreadTest : public testing::Test {
 protected:
   quiet_config config;
   metrics counts;
-  sleeping_loop loop;
+  fake_loop loop;
   caf::actor_system system{config};
 };
 
