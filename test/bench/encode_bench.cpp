@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "actors/ports.hpp"
+#include "net/protocols/centrifuge_json.hpp"
 #include "net/protocols/raw.hpp"
 #include "net/ws_frame.hpp"
 
@@ -61,6 +62,37 @@ void raw_command(benchmark::State& state) {
 }
 
 BENCHMARK(raw_command);
+
+/// Text becomes a JSON string, and two members have published it.
+void centrifuge_turn(benchmark::State& state) {
+  auto bytes = static_cast<std::size_t>(state.range(0));
+  auto events = events_of(static_cast<std::size_t>(state.range(1)), bytes);
+  turn all{"lobby", "epoch", events};
+  const net::centrifuge_json dialect{{}};
+  for (auto _ : state)
+    benchmark::DoNotOptimize(dialect.encode(all, 0));
+  state.SetItemsProcessed(state.iterations() * state.range(1));
+  state.SetBytesProcessed(state.iterations() * state.range(0) * state.range(1));
+}
+
+BENCHMARK(centrifuge_turn)
+  ->ArgNames({"bytes", "events"})
+  ->ArgsProduct({{16, 128, 1024, 16'384}, {1, 16, 256}});
+
+void centrifuge_command(benchmark::State& state) {
+  std::string text = R"({"id":12,"publish":{"channel":"lobby","data":")"
+                     + std::string(128, 'x') + "\"}}";
+  dialogue talk{.greeted = true};
+  std::vector<command> out;
+  const net::centrifuge_json dialect{{}};
+  for (auto _ : state) {
+    out.clear();
+    dialect.decode({text, true}, talk, out);
+    benchmark::DoNotOptimize(out.data());
+  }
+}
+
+BENCHMARK(centrifuge_command);
 
 } // namespace
 
