@@ -8,7 +8,7 @@ namespace greenroom {
 writer::writer(caf::actor_config& cfg, unit& home, member_ptr who,
                std::shared_ptr<socket_port> socket)
   : actor(cfg, home, actor_kind::writer), client_(who->id), flow_(who->flow),
-    who_(std::move(who)), socket_(std::move(socket)) {}
+    counts_(home.counts()), who_(std::move(who)), socket_(std::move(socket)) {}
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(
@@ -16,7 +16,7 @@ bool writer::receive(caf::mailbox_element& in) {
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
       who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
-      home().counts().dropped.add(static_cast<std::int64_t>(dropped));
+      counts_.dropped.add(static_cast<std::int64_t>(dropped));
     },
     [](ask_written& x) { tell(x.whom, written{x.why}); });
 }
@@ -35,7 +35,7 @@ void writer::stopped(errc) {
 void writer::lost(caf::mailbox_element& in) {
   dispatch(in, [this](deliver& x) {
     flow_->sub(x.what->size());
-    home().counts().discarded.add(x.what->frames());
+    counts_.discarded.add(x.what->frames());
   });
 }
 

@@ -27,7 +27,9 @@ protected:
 
 private:
   client_id client_;
-  flow_ptr flow_; // kept to the end: mail may come behind it
+  // For mail behind its end, which may be behind that of its unit too.
+  flow_ptr flow_;
+  metrics& counts_;
   member_ptr who_;
   std::shared_ptr<socket_port> socket_;
 };

@@ -94,7 +94,7 @@ void actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   for (;;) {
     if (head == closed_mark()) {
       received_.fetch_sub(1, std::memory_order_relaxed);
-      lost(*x);
+      lose(*x);
       dispose(x);
       return;
     }
@@ -210,6 +210,16 @@ void actor::quit(errc why) noexcept {
   why_ = why;
 }
 
+// The actor has ended, and its sender has nothing to do with it: an exception has
+// nobody to end.
+void actor::lose(caf::mailbox_element& in) noexcept {
+  try {
+    lost(in);
+  } catch (const std::exception&) {
+    home_.counts().crashes.add();
+  }
+}
+
 void actor::finish() {
   // A second exception on the way out must not take the unit with it.
   try {
@@ -235,7 +245,7 @@ bool actor::cleanup(caf::error&& why, caf::execution_unit* host) {
   auto discard = [this](caf::mailbox_element* first) {
     while (first != nullptr) {
       auto* following = next_of(first);
-      lost(*first);
+      lose(*first);
       dispose(first);
       first = following;
     }

@@ -123,6 +123,7 @@ private:
   friend class unit;
 
   void handle(caf::mailbox_element& in);
+  void lose(caf::mailbox_element& in) noexcept;
   caf::mailbox_element* next();
   void finish();
 

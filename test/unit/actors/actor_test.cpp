@@ -321,6 +321,22 @@ TEST_F(CrashTest, AnExceptionAtTheEndIsCountedAndNoMore) {
   tell(bob, halt{});
 }
 
+TEST_F(CrashTest, AnExceptionOverLostMailIsCountedAndNoMore) {
+  auto s = script_of("ann");
+  s.lost = [](caf::mailbox_element&) { throw std::runtime_error("no"); };
+  auto ann = spawn_puppet(0, s);
+  auto bob = clerk(0, "bob");
+  tell(ann, halt{});
+  say(ann, "a");
+  say(ann, "b");
+  EXPECT_THAT(events(), ElementsAre("ann ends none"));
+  say(ann, "c");
+  say(bob, "d");
+  EXPECT_THAT(events(), ElementsAre("bob d"));
+  EXPECT_EQ(counts.crashes.get(), 3);
+  tell(bob, halt{});
+}
+
 TEST_F(CrashTest, SabotageCrashesAnyActor) {
   auto ann = clerk(0, "ann");
   tell(ann, sabotage{});

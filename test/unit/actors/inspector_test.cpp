@@ -86,6 +86,23 @@ TEST_F(InspectorTest, PeersThatLeaveAreQuietAndLimitsAreLoud) {
   EXPECT_EQ(only("client_down").loudness, level::warn);
 }
 
+TEST_F(InspectorTest, WhichLimitEndedAConnectionIsSaidBeforeItsGoodbye) {
+  env.member.outbound_bytes_max = 10;
+  start();
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  bob->stuck = true;
+  for (int i = 0; i < 3; ++i) {
+    ann->emit("12345");
+    run();
+  }
+  auto line = only("limit");
+  EXPECT_EQ(field(line, "client"), std::to_string(bob->id));
+  EXPECT_EQ(field(line, "reason"), "slow_consumer");
+  EXPECT_EQ(line.loudness, level::warn);
+  EXPECT_FALSE(bob->gone);
+}
+
 TEST_F(InspectorTest, ACrashIsAnError) {
   start();
   auto ann = connect();

@@ -496,6 +496,17 @@ TEST_F(RoomCrashTest, ARoomOnDemandCanBeQuarantinedToo) {
   EXPECT_EQ(try_join("other"), "no join 1 other room_quarantined");
 }
 
+TEST_F(SupervisorTest, ItsOwnCrashEndsTheProcess) {
+  start();
+  watch_supervisor();
+  auto ann = connect();
+  tell(env.supervisor, sabotage{});
+  run();
+  EXPECT_EQ(ended_with, errc::fault);
+  EXPECT_THAT(log.lines("actor_crashed"), SizeIs(1));
+  abandon();
+}
+
 TEST_F(SupervisorTest, FiftyCrashesInAWindowEndTheProcess) {
   std::vector<named_room> rooms;
   for (int i = 0; i < 25; ++i)
