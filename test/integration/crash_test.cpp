@@ -89,7 +89,7 @@ std::chrono::milliseconds go_on(ws_client& from, std::vector<ws_client*> all,
   while (!all.empty() && !until.passed()) {
     from.send_text(text);
     std::erase_if(all, [&](ws_client* who) {
-      while (auto got = who->try_receive(all.size() > 1 ? 5ms : 20ms)) {
+      while (auto got = who->try_receive(1ms)) {
         if (got->payload == text)
           return true;
       }
