@@ -1,5 +1,6 @@
 #include "actors/reader.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -303,6 +304,23 @@ TEST_F(ReaderTest, TooManyMessagesASecondEndTheConnection) {
   EXPECT_EQ(ann->last_words, "rate_limited");
   EXPECT_EQ(ann->last_code, 1008);
   EXPECT_EQ(counts.publications.get(), 20);
+}
+
+TEST_F(ReaderTest, TheLogSaysWhichLimitAConnectionHasHit) {
+  env.reader.messages_per_second = 1;
+  env.reader.burst_seconds = 1;
+  start();
+  auto ann = connect();
+  ann->emit("x");
+  ann->emit("one too many");
+  run();
+  auto lines = log.records();
+  auto limit = std::find_if(lines.begin(), lines.end(),
+                            [](auto& x) { return x.message == "limit"; });
+  ASSERT_NE(limit, lines.end());
+  EXPECT_EQ(limit->loudness, level::warn);
+  EXPECT_EQ(field(*limit, "reason"), "rate_limited");
+  EXPECT_EQ(field(*limit, "client"), "1");
 }
 
 TEST_F(ReaderTest, EachCommandOfAMessageCounts) {

@@ -681,10 +681,15 @@ TEST_F(PendingTest, AJoinToARoomThatIsQuarantinedIsRefused) {
 
 class InspectorCrashTest : public SupervisorTest {
 protected:
-  void crash_inspector() {
-    at(0).enter();
-    at(0).each_actor([](const actor& x) {
-      if (x.kind() == actor_kind::inspector)
+  void crash_inspector() { crash_all(0, actor_kind::inspector); }
+
+  void crash_probe(unit_id where) { crash_all(where, actor_kind::probe); }
+
+private:
+  void crash_all(unit_id where, actor_kind kind) {
+    at(where).enter();
+    at(where).each_actor([kind](const actor& x) {
+      if (x.kind() == kind)
         tell(caf::actor_cast<caf::actor>(x.address()), sabotage{});
     });
     run();
@@ -697,6 +702,19 @@ TEST_F(InspectorCrashTest, ItIsRestarted) {
   EXPECT_EQ(live(actor_kind::inspector), 1u);
   auto ann = connect("lobby", {.on = 1});
   EXPECT_THAT(log.lines("client_up"), SizeIs(1));
+}
+
+TEST_F(InspectorCrashTest, ACrashedProbeIsReplacedAndItsUnitSpeaksAgain) {
+  start();
+  auto probes = live(actor_kind::probe);
+  crash_probe(1);
+  EXPECT_EQ(live(actor_kind::probe), probes);
+  auto ann = connect_talker(1);
+  tell(member_of(ann)->reader, sabotage{}); // told by its own unit
+  run();
+  EXPECT_THAT(log.lines("actor_crashed"), SizeIs(2));
+  advance(100ms); // the former inspector listens a little longer
+  EXPECT_EQ(live(actor_kind::inspector), 1u);
 }
 
 TEST_F(InspectorCrashTest, WithoutItTheBrokerGoesOn) {
