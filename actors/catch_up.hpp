@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <utility>
 
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
@@ -16,7 +17,8 @@ class catch_up final : public timer {
 public:
   static constexpr std::chrono::milliseconds every{50};
 
-  catch_up(unit& home, caf::actor_addr owner) : home_(home), owner_(owner) {}
+  catch_up(unit& home, caf::actor_addr owner)
+    : home_(home), owner_(std::move(owner)) {}
 
   /// Call after each turn and each release.
   void look_at(const roster& members) {

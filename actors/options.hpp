@@ -10,7 +10,7 @@ namespace greenroom {
 struct reader_options {
   /// Over it: close 1008, or the dialect's "too many requests".
   std::uint64_t messages_per_second = 500;
-  std::uint64_t bytes_per_second = 4 * 1024 * 1024;
+  std::uint64_t bytes_per_second = std::uint64_t{4} * 1024 * 1024;
   /// How many seconds' worth may come at once after a pause.
   std::uint64_t burst_seconds = 2;
   /// Publications of one connection that its rooms have not handled yet; its
@@ -53,17 +53,17 @@ struct member_options {
   /// Bytes under way to one member, mailbox and outbox together. Over it the
   /// room's overflow policy decides. Bigger tolerates longer stalls and costs
   /// memory per stalled member.
-  std::size_t outbound_bytes_max = 1024 * 1024;
+  std::size_t outbound_bytes_max = std::size_t{1024} * 1024;
   /// Live outbound bytes of the whole process, each block counted once. Over it
   /// members that lag by more than `lagging_bytes` are ended as `overloaded`.
-  std::size_t process_bytes_max = 1024UL * 1024 * 1024;
-  std::size_t lagging_bytes = 64 * 1024;
+  std::size_t process_bytes_max = std::size_t{1024} * 1024 * 1024;
+  std::size_t lagging_bytes = std::size_t{64} * 1024;
 };
 
 struct room_limits {
   /// A turn buffer is sent when it holds so much: one slow member keeps at most
   /// this much alive per pointer.
-  std::size_t turn_bytes_max = 64 * 1024;
+  std::size_t turn_bytes_max = std::size_t{64} * 1024;
   std::size_t turn_events_max = 1024;
 };
 

@@ -50,11 +50,11 @@ protected:
   void SetUp() override { start({}); }
 
   /// Writes down words and its end, and halts or throws when told to.
-  caf::actor clerk(unit_id on, std::string name) {
-    return spawn_puppet(on, script_of(std::move(name)));
+  caf::actor clerk(unit_id on, const std::string& name) {
+    return spawn_puppet(on, script_of(name));
   }
 
-  puppet::script script_of(std::string name) {
+  puppet::script script_of(const std::string& name) {
     auto note = [this, name](std::string_view what) {
       diary.push_back(name + ' ' + std::string{what});
     };
@@ -255,8 +255,8 @@ TEST_F(ActorBaseTest, ARequestToTheDeadIsAnswered) {
 
 class CrashTest : public ActorBaseTest {
 protected:
-  caf::actor bomber(unit_id on, std::string name) {
-    auto s = script_of(std::move(name));
+  caf::actor bomber(unit_id on, const std::string& name) {
+    auto s = script_of(name);
     auto plain = s.receive;
     s.receive = [plain](puppet& me, caf::mailbox_element& in) {
       dispatch(in, [](word& x) {
@@ -348,14 +348,16 @@ TEST_F(CrashTest, SabotageCrashesAnyActor) {
 class LinkTest : public ActorBaseTest {
 protected:
   /// An actor on `on` that links to `other` when it starts.
-  caf::actor partner(unit_id on, std::string name, caf::actor other) {
-    auto s = script_of(std::move(name));
+  caf::actor partner(unit_id on, const std::string& name,
+                     const caf::actor& other) {
+    auto s = script_of(name);
     s.started = [other](puppet& me) { me.link_to(other); };
     return spawn_puppet(on, s);
   }
 
-  caf::actor watcher(unit_id on, std::string name, caf::actor other) {
-    auto s = script_of(std::move(name));
+  caf::actor watcher(unit_id on, const std::string& name,
+                     const caf::actor& other) {
+    auto s = script_of(name);
     s.started = [other](puppet& me) { me.monitor(other); };
     return spawn_puppet(on, s);
   }

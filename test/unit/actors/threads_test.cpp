@@ -80,7 +80,7 @@ protected:
     return socket;
   }
 
-  greenroom::books books(const std::string& room, caf::actor& where) {
+  greenroom::books books(const std::string& room, caf::actor& where) const {
     std::promise<greenroom::books> told;
     tell(env.supervisor, ask_books{room, 0,
                                    [&](const greenroom::books& x,
@@ -135,15 +135,15 @@ protected:
 };
 
 TEST_F(ThreadsTest, EveryMemberOnEveryThreadGetsEverything) {
-  constexpr unsigned members = 8;
-  constexpr unsigned each = 500;
-  for (unsigned i = 0; i < members; ++i)
+  constexpr std::int64_t members = 8;
+  constexpr std::int64_t each = 500;
+  for (std::size_t i = 0; i < members; ++i)
     sockets.push_back(connect(static_cast<unit_id>(i % unit_count), "a"));
   caf::actor where;
-  while (books("a", where).memberships < members)
+  while (books("a", where).memberships < std::size_t{members})
     std::this_thread::yield();
-  for (unsigned n = 1; n <= each; ++n)
-    for (unsigned i = 0; i < members; ++i)
+  for (std::int64_t n = 1; n <= each; ++n)
+    for (std::size_t i = 0; i < members; ++i)
       sockets[i]->emit(fmt::format("{}.{}", i, n));
   while (counts.deliveries.get() < members * members * each)
     std::this_thread::yield();
@@ -152,7 +152,7 @@ TEST_F(ThreadsTest, EveryMemberOnEveryThreadGetsEverything) {
   for (auto& s : sockets) {
     check(*s);
     EXPECT_EQ(s->got, sockets[0]->got);
-    EXPECT_EQ(s->got.size(), members * each);
+    EXPECT_EQ(s->got.size(), std::size_t{members * each});
   }
 }
 
