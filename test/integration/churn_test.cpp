@@ -6,11 +6,13 @@
 #include "test/support/ws_client.hpp"
 #include "test/support/ws_wire.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <future>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -136,4 +138,36 @@ TEST(ChurnTest, NothingIsLeftOfThousandsThatCameAndWent) {
   EXPECT_EQ(broker.counts().crashes.get(), 0);
   witness.send_text("still here");
   EXPECT_EQ(witness.receive_text(), "still here");
+}
+
+TEST(ChurnTest, NobodyRemembersADeadMember) {
+  auto options = roomy_options();
+  options.supervisor.spread_members = 2;
+  test_broker broker{options};
+  auto connect = [&broker] {
+    return ws_client::connect({.port = broker.port(), .path = "/room/lobby"});
+  };
+  auto ann = connect();
+  auto bob = connect(); // on another unit, so the room keeps its outlet
+  const auto before = broker.count();
+  std::vector<std::weak_ptr<member>> members;
+  for (int i = 0; i < 60; ++i) {
+    auto guest = connect();
+    members.emplace_back(broker.client(broker.newest_client()));
+    ASSERT_FALSE(members.back().expired());
+    ann.send_text("hello");
+    EXPECT_EQ(guest.receive_text(), "hello");
+    if (i % 3 == 0)
+      guest.close();
+    else if (i % 3 == 1)
+      guest.reset();
+  }
+  broker.wait_census(before);
+  // Handles that were on their way from one thread to another go last.
+  wait_until(
+    [&members] {
+      return std::all_of(members.begin(), members.end(),
+                         [](auto& x) { return x.expired(); });
+    },
+    5s, [] { return "somebody holds a dead member"; });
 }
