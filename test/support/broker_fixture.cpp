@@ -343,7 +343,11 @@ reserved_port::reserved_port()
 process_options broker_command(std::vector<std::string> args,
                                process_options how) {
 #ifdef GREENROOM_BINARY
-  how.argv = {GREENROOM_BINARY, "--log-format=json"};
+  // The program knows no variables of tests, and refuses what it does not know.
+  how.argv = {"env"};
+  for (const auto* name : {"GREENROOM_SEED", "GREENROOM_IDLE_CONNECTIONS"})
+    how.argv.insert(how.argv.end(), {"-u", name});
+  how.argv.insert(how.argv.end(), {GREENROOM_BINARY, "--log-format=json"});
 #else
   throw std::logic_error("there is no binary in this build");
 #endif
