@@ -63,9 +63,10 @@ std::size_t count_fds(pid_t pid) {
   for (auto& x :
        std::filesystem::directory_iterator{fmt::format("/proc/{}/fd", pid)}) {
     std::error_code gone;
-    // A unit makes its ring when a turn first has use for it, and keeps it.
-    if (std::filesystem::read_symlink(x.path(), gone)
-        != "anon_inode:[io_uring]")
+    auto what = std::filesystem::read_symlink(x.path(), gone);
+    // A unit makes its ring when a turn first has use for it, and keeps it. One
+    // that was closed since the listing is none.
+    if (!gone && what != "anon_inode:[io_uring]")
       ++result;
   }
   return result;
