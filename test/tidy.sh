@@ -8,7 +8,7 @@ cd "$root"
 failed=0
 
 # Plain headers: the nouns that net/ and app/ share with the actors.
-plain='model|errc|result|ports|event_loop|log|metrics|wire|timer_wheel|limits|overloaded'
+plain='model|errc|inspection|result|ports|event_loop|log|metrics|wire|timer_wheel|limits|overloaded'
 
 # sources <folder>... : our C++ files below them
 sources() {
