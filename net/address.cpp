@@ -90,11 +90,19 @@ bool ip_address::is_loopback() const noexcept {
 
 std::string ip_address::text() const {
   std::array<char, INET6_ADDRSTRLEN> out{};
-  if (is_v4())
-    inet_ntop(AF_INET, bytes_.data() + mapped_prefix.size(), out.data(),
-              out.size());
-  else
-    inet_ntop(AF_INET6, bytes_.data(), out.data(), out.size());
+  if (is_v4()) {
+    // By hand: once a connection, and the C library prints it with sprintf.
+    auto* end = out.data();
+    for (auto i = mapped_prefix.size(); i < bytes_.size(); ++i) {
+      if (end != out.data())
+        *end++ = '.';
+      end = std::to_chars(end, out.data() + out.size(),
+                          static_cast<unsigned>(bytes_[i]))
+              .ptr;
+    }
+    return {out.data(), end};
+  }
+  inet_ntop(AF_INET6, bytes_.data(), out.data(), out.size());
   return out.data();
 }
 

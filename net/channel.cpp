@@ -180,8 +180,6 @@ void channel::write(wire_ptr block, stream_op& op) {
   op.bytes = block->size();
   if (fd_ < 0) {
     op.error = ECANCELED;
-  } else if (held_) {
-    answer(std::move(block));
   } else {
     auto control = !block->closes();
     if (out_.append(std::move(block), false)) {
@@ -290,9 +288,10 @@ ssize_t channel::transmit(int fd, const send_job& job) noexcept {
 
 // -- ending ---------------------------------------------------------------------
 
-void channel::finish() {
+void channel::finish(bool peer_is_done) {
   if (fd_ < 0 || std::exchange(finishing_, true))
     return;
+  peer_ended_ |= peer_is_done;
   assert(reader_ == nullptr);
   ahead_.reset();
   ahead_at_ = ahead_end_ = 0;
@@ -306,7 +305,10 @@ void channel::finish() {
 
 void channel::end_direction() {
   if (peer_ended_) {
-    over(0);
+    if (readable_)
+      throw_input_away(); // closing a socket with unread bytes would reset it
+    if (fd_ >= 0)
+      over(0);
     return;
   }
   ::shutdown(fd_, SHUT_WR);

@@ -58,17 +58,14 @@ public:
 
   // -- for Beast ----------------------------------------------------------------
 
-  /// Whether the answer to the handshake was written.
-  bool answered() const noexcept { return !held_; }
-
   /// Reads at least one byte into `first`, then `second`. One at a time; never
   /// runs `op` at once.
   void read(stream_op& op, iovec first, iovec second);
 
-  /// Sends a block behind what waits; the first one is the answer to the
-  /// handshake. Behind a close frame blocks are swallowed. Runs `op` at once, or, when too many such
-  /// bytes wait, once the peer has taken some: so Beast stops reading a client
-  /// that asks for pongs and does not read them. Never runs `op` within the call.
+  /// Sends a block behind what waits. Behind a close frame blocks are swallowed.
+  /// Runs `op` at once, or, when too many such bytes wait, once the peer has taken
+  /// some: so Beast stops reading a client that asks for pongs and does not read
+  /// them. Never runs `op` within the call.
   void write(wire_ptr block, stream_op& op);
 
 protected:
@@ -96,7 +93,9 @@ protected:
 
   /// Once everything is out, ends our direction (FIN); what still comes is thrown
   /// away until the peer ends its own: then `over`.
-  void finish();
+  /// @param peer_is_done whether it has promised to send nothing more: then nobody
+  /// waits for its FIN
+  void finish(bool peer_is_done = false);
 
   /// Closes the descriptor and drops the operations that wait.
   /// @param reset with RST: what the kernel still holds is thrown away

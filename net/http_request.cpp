@@ -17,8 +17,9 @@ bool same(std::string_view x, std::string_view y) noexcept {
   auto lower = [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   };
-  return std::equal(x.begin(), x.end(), y.begin(), y.end(),
-                    [&](char a, char b) { return lower(a) == lower(b); });
+  return x.size() == y.size()
+         && std::equal(x.begin(), x.end(), y.begin(),
+                       [&](char a, char b) { return lower(a) == lower(b); });
 }
 
 // Calls `f` with every element of a comma separated list; empty ones are to be
@@ -110,23 +111,44 @@ private:
 
 // -- head_scanner -----------------------------------------------------------------
 
+namespace {
+
+// What may stand within a line: no control character but the tab (RFC 9110 §5.5).
+constexpr auto within_line = [] {
+  std::array<bool, 256> out{};
+  for (std::size_t c = 0x20; c < out.size(); ++c)
+    out[c] = c != 0x7f;
+  out['\t'] = true;
+  return out;
+}();
+
+bool stands_within_line(char c) noexcept {
+  return within_line[static_cast<unsigned char>(c)];
+}
+
+} // namespace
+
 head_state head_scanner::scan(std::string_view bytes) noexcept {
-  for (; seen_ < bytes.size(); ++seen_) {
-    auto c = static_cast<unsigned char>(bytes[seen_]);
-    auto behind_cr = seen_ > line_ && bytes[seen_ - 1] == '\r';
-    if (behind_cr != (c == '\n'))
-      return head_state::broken;
-    if (c == '\n') {
-      if (seen_ == line_ + 1) {
-        ++seen_;
-        return head_state::complete;
+  while (seen_ < bytes.size()) {
+    auto c = bytes[seen_];
+    if (stands_within_line(c)) {
+      if (seen_ == line_ && (c == ' ' || c == '\t'))
+        return head_state::broken;
+      while (++seen_ < bytes.size() && stands_within_line(bytes[seen_])) {
       }
-      line_ = seen_ + 1;
-    } else if (seen_ == line_ && (c == ' ' || c == '\t')) {
-      return head_state::broken;
-    } else if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) {
-      return head_state::broken;
+      continue;
     }
+    if (c != '\r')
+      return head_state::broken;
+    if (seen_ + 1 == bytes.size())
+      return head_state::need_more;
+    if (bytes[seen_ + 1] != '\n')
+      return head_state::broken;
+    auto empty = seen_ == line_;
+    seen_ += 2;
+    if (empty)
+      return head_state::complete;
+    line_ = seen_;
   }
   return head_state::need_more;
 }

@@ -58,24 +58,40 @@ struct page_origin {
   }
 };
 
-} // namespace
+// What most hosts are made of; Boost.URL knows the others.
+bool is_plain(std::string_view host) noexcept {
+  return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.'
+           || c == '-';
+  });
+}
 
-std::optional<authority> authority::parse(std::string_view text) {
-  auto parsed = boost::urls::parse_authority(text);
-  if (!parsed || parsed->has_userinfo() || parsed->encoded_host().empty())
-    return std::nullopt;
-  authority out{lower(parsed->encoded_host()), std::nullopt};
-  // Boost.URL lets numbers over 65535 wrap around.
-  std::string_view digits = parsed->port();
+std::optional<authority> with_port(std::string host, std::string_view digits) {
+  authority out{std::move(host), std::nullopt};
   if (!digits.empty()) {
     std::uint16_t port = 0;
-    auto [at, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (error != std::errc{} || port == 0)
+    auto* end = digits.data() + digits.size();
+    auto [at, error] = std::from_chars(digits.data(), end, port);
+    if (error != std::errc{} || at != end || port == 0)
       return std::nullopt;
     out.port = port;
   }
   return out;
+}
+
+} // namespace
+
+std::optional<authority> authority::parse(std::string_view text) {
+  auto colon = text.find(':');
+  if (auto host = text.substr(0, colon); is_plain(host))
+    return with_port(std::string{host}, colon == std::string_view::npos
+                                          ? std::string_view{}
+                                          : text.substr(colon + 1));
+  auto parsed = boost::urls::parse_authority(text);
+  if (!parsed || parsed->has_userinfo() || parsed->encoded_host().empty())
+    return std::nullopt;
+  // Boost.URL lets numbers over 65535 wrap around, so the digits it is.
+  return with_port(lower(parsed->encoded_host()), parsed->port());
 }
 
 result<origin_rules> origin_rules::make(

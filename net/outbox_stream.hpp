@@ -140,9 +140,8 @@ public:
             first = *static_cast<const unsigned char*>(x.data());
           block.append({static_cast<const char*>(x.data()), x.size()});
         }
-        // Behind the answer of the handshake comes one control frame a write.
-        if (to->answered())
-          block.end_frame((first & 0x0F) == 8);
+        // All that Beast writes are control frames, one a write.
+        block.end_frame((first & 0x0F) == 8);
         auto* op = new stream_op_of<decltype(h)>(std::move(h));
         to->write(block.finish(), *op);
       },
