@@ -37,9 +37,13 @@ export function useChromium() {
   });
 }
 
-/** A new page; what goes wrong in it is in `page.faults`. */
-export async function openPage(t, url) {
-  const context = await browser.newContext();
+/**
+ * A new page; what goes wrong in it is in `page.faults`.
+ * @param options of Playwright's context, such as `colorScheme`
+ */
+export async function openPage(t, url, options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1400, height: 900 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
   page.faults = [];

@@ -159,6 +159,21 @@ TEST(DocsTest, TheTableOfCloseCodesIsThatOfTheCode) {
   EXPECT_EQ(i, rows.size());
 }
 
+TEST(DocsTest, ThePageKnowsWhyAConnectionEnds) {
+  auto page = text_of(root / "app/web/inspect/reasons.js");
+  std::set<std::string> told;
+  std::regex key{R"(\n  (\w+): ')"};
+  for (std::sregex_iterator i{page.begin(), page.end(), key}, end; i != end;
+       ++i)
+    told.insert((*i)[1]);
+  // What ends a connection comes first; what refuses one begins behind `stale`.
+  std::set<std::string> ends;
+  for (const auto& x : errc_table())
+    if (x.code != errc::none && x.code <= errc::stale)
+      ends.emplace(x.name);
+  EXPECT_EQ(told, ends);
+}
+
 TEST(DocsTest, EveryLogMessageIsExplained) {
   std::set<std::string> written;
   for (int i = 0; i < 256; ++i)

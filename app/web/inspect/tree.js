@@ -1,0 +1,265 @@
+// Who stands under whom: the supervisor, its rooms with their outlets, its readers
+// with their writers. Branches with many twigs are sorted and paged by the server.
+
+import { linkTo } from './address.js';
+import { el, nameOf, setClass, setText } from './dom.js';
+import { kinds, lateness } from './format.js';
+
+const twigs = 20; // rows of a branch
+const openMax = 20; // actors whose children are shown: each is a question
+
+const columns = [
+  { field: 'state', title: 'State' },
+  { field: 'depth', title: 'Mailbox', kind: 'count',
+    hint: 'Messages that wait now' },
+  { field: 'depth_max', title: 'High mark', kind: 'count' },
+  { field: 'handled', title: 'Handled', kind: 'count' },
+  { field: 'busy_us', title: 'Busy', kind: 'us',
+    hint: 'Time spent in handlers' },
+  { field: 'wait_last_us', title: 'Last wait', kind: 'us',
+    hint: 'From sent to handled' },
+  { field: 'wait_max_us', title: 'Longest wait', kind: 'us' },
+  { field: 'links', title: 'Links', kind: 'count' },
+  { field: 'monitors', title: 'Monitors', kind: 'count',
+    hint: 'Who hears of its end' },
+  { field: 'unit', title: 'Unit', kind: 'index' },
+  { field: 'age_ms', title: 'Age', kind: 'ms' },
+];
+
+// What stands on its own at the left margin, and the branches under it.
+const roots = [
+  { kind: 'supervisor', branches: [{ kind: 'room', title: 'Rooms' },
+    { kind: 'reader', title: 'Connections' }] },
+  { kind: 'inspector', branches: [{ kind: 'probe', title: 'Probes' }] },
+];
+
+const childOf = { room: 'outlet', reader: 'writer' };
+
+const sorts = columns.filter((x) => x.kind && x.field !== 'unit');
+
+function labelOf(row) {
+  switch (row.kind) {
+    case 'room':
+    case 'outlet':
+      return row.room;
+    case 'reader':
+    case 'writer':
+      return row.user || `#${row.client}`;
+    default:
+      return `unit ${row.unit}`;
+  }
+}
+
+export class Tree {
+  #branches = new Map(); // by kind: {open, offset}
+  #open = new Map(); // actors with their children shown: row by id
+  #lines = new Map();
+  #body = el('tbody');
+  #answers = new Map();
+
+  /** @param again asks at once */
+  constructor(again) {
+    this.again = again;
+    for (const { branches } of roots)
+      for (const { kind } of branches)
+        this.#branches.set(kind, { open: kind !== 'probe', offset: 0 });
+    this.sort = el('select', { on: { change: () => this.#reset() } },
+      el('option', { value: '', text: 'age of birth' }),
+      ...sorts.map((x) => el('option', { value: x.field,
+        text: x.title.toLowerCase() })));
+    this.#body.addEventListener('keydown', (event) => this.#key(event));
+    this.node = el('div', { class: 'list' },
+      el('p', { class: 'tools' }, el('label', {}, 'Sorted by ', this.sort)),
+      el('section', { class: 'sheet' },
+        el('div', { class: 'scroll', tabindex: '0', role: 'region',
+          'aria-label': 'Actors' },
+          el('table', { class: 'tree', role: 'treegrid', 'aria-label': 'Actors' },
+            el('thead', {}, el('tr', {}, el('th', { scope: 'col', class: 'txt',
+              text: 'Actor' }), ...columns.map((x) => el('th', { scope: 'col',
+              class: x.kind ? 'num' : 'txt', title: x.hint, text: x.title })))),
+            this.#body))));
+  }
+
+  #reset() {
+    for (const branch of this.#branches.values())
+      branch.offset = 0;
+    this.again();
+  }
+
+  questions({ q }) {
+    const asked = [];
+    const add = (id, params) => asked.push({ id, view: 'actors', params });
+    for (const root of roots) {
+      add(root.kind, { kind: root.kind, limit: twigs });
+      for (const { kind } of root.branches) {
+        const branch = this.#branches.get(kind);
+        add(kind, { kind, q, sort: this.sort.value,
+          order: this.sort.value ? 'desc' : 'asc',
+          offset: branch.open ? branch.offset : 0,
+          limit: branch.open ? twigs : 1 });
+      }
+    }
+    for (const [id, row] of this.#open)
+      add(id, row.kind === 'room'
+        ? { kind: 'outlet', room: row.room, limit: twigs }
+        : { kind: 'writer', client: row.client, limit: twigs });
+    this.#answers = asked;
+    return asked;
+  }
+
+  show(pages, { open }) {
+    const found = new Map(this.#answers.map((x, i) => [x.id, pages[i]]));
+    const lines = [];
+    const actor = (row, level) => {
+      const child = childOf[row.kind];
+      lines.push({ id: row.id, level, row, open: child
+        ? this.#open.has(row.id) : undefined });
+      if (this.#open.has(row.id))
+        for (const x of found.get(row.id)?.rows ?? [])
+          actor(x, level + 1);
+    };
+    for (const root of roots)
+      for (const row of found.get(root.kind)?.rows ?? []) {
+        lines.push({ id: row.id, level: 1, row });
+        for (const { kind, title } of root.branches) {
+          const branch = this.#branches.get(kind);
+          const page = found.get(kind);
+          if (!page)
+            continue;
+          lines.push({ id: `branch ${kind}`, level: 2, kind, title,
+            total: page.total, open: branch.open });
+          if (!branch.open)
+            continue;
+          for (const x of page.rows)
+            actor(x, 3);
+          if (page.total > twigs || branch.offset)
+            lines.push({ id: `pager ${kind}`, level: 3, pager: kind,
+              total: page.total, shown: page.rows.length });
+          if (!page.rows.length && branch.offset)
+            branch.offset = 0;
+        }
+      }
+    this.#draw(lines, open);
+  }
+
+  #draw(lines, open) {
+    const kept = new Map();
+    let place = this.#body.firstChild;
+    for (const line of lines) {
+      const node = this.#lines.get(line.id) ?? this.#make(line);
+      this.#fill(node, line, open);
+      kept.set(line.id, node);
+      if (node === place)
+        place = place.nextSibling;
+      else
+        this.#body.insertBefore(node, place);
+    }
+    for (const [id, node] of this.#lines)
+      if (kept.get(id) !== node)
+        node.remove();
+    this.#lines = kept;
+  }
+
+  #make(line) {
+    const toggle = el('button', { type: 'button', class: 'twist',
+      on: { click: () => this.#toggle(line.id) } });
+    const head = el('th', { scope: 'row', class: `txt level${line.level}` });
+    if (line.pager) {
+      head.setAttribute('colspan', columns.length + 1);
+      const step = (by) => el('button', { type: 'button', class: 'quiet',
+        text: by < 0 ? 'Previous' : 'Next',
+        on: { click: () => this.#page(line.pager, by) } });
+      head.append(el('span', { class: 'range' }), step(-1), step(1));
+      return el('tr', { class: 'more' }, head);
+    }
+    if (line.open !== undefined)
+      head.append(toggle);
+    if (line.row)
+      head.append(el('span', { class: `kind ${line.row.kind}`,
+        text: line.row.kind }), ' ',
+      linkTo({ open: `actor:${line.id}` }, nameOf(labelOf(line.row))));
+    else
+      head.append(el('b', { text: line.title }), ' ',
+        el('span', { class: 'range' }));
+    return el('tr', { 'aria-level': line.level }, head, ...columns.map((x) =>
+      (x.kind ? el('td', { class: 'num' }, el('span', { class: 'n' }),
+        el('span', { class: 'u' })) : el('td', { class: 'txt' }))));
+  }
+
+  #fill(node, line, open) {
+    if (line.pager) {
+      const { offset } = this.#branches.get(line.pager);
+      const [range, back, on] = node.firstChild.children;
+      setText(range, `${kinds.count(offset + 1)[0]}–${
+        kinds.count(offset + line.shown)[0]} of ${kinds.count(line.total)[0]}`);
+      back.disabled = offset === 0;
+      on.disabled = offset + line.shown >= line.total
+        || offset + 2 * twigs > 10_000;
+      return;
+    }
+    if (line.open !== undefined) {
+      node.setAttribute('aria-expanded', line.open);
+      const twist = node.querySelector('.twist');
+      twist.setAttribute('aria-label', line.open ? 'Collapse' : 'Expand');
+    }
+    setClass(node, open === `actor:${line.id}` ? 'open'
+      : line.row ? '' : 'branch');
+    if (!line.row) {
+      setText(node.querySelector('.range'), kinds.count(line.total)[0]);
+      return;
+    }
+    columns.forEach((column, i) => {
+      const cell = node.children[i + 1];
+      const x = line.row[column.field];
+      if (!column.kind) {
+        setText(cell, x);
+        setClass(cell, `txt ${x}`);
+        return;
+      }
+      const [text, unit] = kinds[column.kind](x);
+      setText(cell.firstChild, text);
+      setText(cell.lastChild, unit);
+      setClass(cell, `num ${x === 0 && column.kind !== 'index' ? 'zero' : ''} ${
+        column.field === 'wait_last_us' ? lateness(x / 1000) : ''}`.trim());
+    });
+    node.row = line.row;
+  }
+
+  #toggle(id) {
+    if (typeof id === 'string') {
+      const branch = this.#branches.get(id.slice('branch '.length));
+      branch.open = !branch.open;
+    } else if (!this.#open.delete(id)) {
+      this.#open.set(id, this.#lines.get(id).row);
+      if (this.#open.size > openMax)
+        this.#open.delete(this.#open.keys().next().value);
+    }
+    this.again();
+  }
+
+  #page(kind, by) {
+    const branch = this.#branches.get(kind);
+    branch.offset = Math.max(0, branch.offset + by * twigs);
+    this.again();
+  }
+
+  // As trees are wont to: up and down move, right opens, left closes.
+  #key(event) {
+    const line = event.target.closest('tr');
+    const step = { ArrowUp: 'previousElementSibling',
+      ArrowDown: 'nextElementSibling' }[event.key];
+    if (step) {
+      line[step]?.querySelector('a, button')?.focus();
+      event.preventDefault();
+      return;
+    }
+    const want = { ArrowRight: 'true', ArrowLeft: 'false' }[event.key];
+    const now = line.getAttribute('aria-expanded');
+    if (want && now && want !== now) {
+      line.querySelector('.twist').click();
+      event.preventDefault();
+    }
+  }
+
+  close() {}
+}
