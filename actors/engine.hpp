@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <string>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -27,6 +29,10 @@ struct engine {
   /// Held here too: observers are weak, and a supervisor nobody holds dies
   /// without a word.
   caf::actor supervisor;
+  /// For those who look inside.
+  std::string version;
+  std::chrono::system_clock::time_point started_at =
+    std::chrono::system_clock::now();
   std::atomic<client_id> last_client{0};
   std::atomic<bool> draining{false};
 

@@ -1,26 +1,64 @@
 #include "actors/inspector.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "actors/log_lines.hpp"
+#include "actors/process_facts.hpp"
 
 namespace greenroom {
 
 namespace {
 
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
 // How long an inspector that is told to go listens for the units' last reports.
-constexpr std::chrono::milliseconds last_reports{30};
+constexpr milliseconds last_reports{30};
+// A walk takes milliseconds; a unit that does not answer for so long is stuck, and
+// who waits for it is told so.
+constexpr std::chrono::seconds walk_timeout{10};
+
+std::int64_t unix_ms(std::chrono::system_clock::time_point x) {
+  return duration_cast<milliseconds>(x.time_since_epoch()).count();
+}
+
+void add(unit_sample& to, const unit_sample& x) {
+  for (std::size_t i = 0; i < to.actors.size(); ++i)
+    to.actors[i] += x.actors[i];
+  to.depth += x.depth;
+  to.depth_max = std::max(to.depth_max, x.depth_max);
+  to.handled += x.handled;
+  to.turns += x.turns;
+  to.memberships += x.memberships;
+  to.bytes_queued += x.bytes_queued;
+  if (x.busiest.busy_us >= to.busiest.busy_us)
+    to.busiest = x.busiest;
+  if (x.lagging.depth > to.lagging.depth
+      || (x.lagging.depth == to.lagging.depth
+          && x.lagging.wait_max_us >= to.lagging.wait_max_us))
+    to.lagging = x.lagging;
+}
 
 } // namespace
 
 inspector::inspector(caf::actor_config& cfg, unit& home, const engine& env,
                      std::vector<caf::actor> probes)
   : actor(cfg, home, actor_kind::inspector), env_(env),
-    probes_(std::move(probes)), pulse_(*this) {}
+    probes_(std::move(probes)), due_(*this), pulse_(*this), clock_(*this) {}
+
+std::uint64_t inspector::parent() const {
+  return env_.supervisor ? env_.supervisor->id() : 0;
+}
 
 void inspector::started() {
   for (auto& p : probes_)
     tell(p, report_to{self()});
   if (env_.inspection.every.count() > 0)
     home().timers().arm_in(pulse_, env_.inspection.every);
+  note_latency();
 }
 
 // -- behaviour ------------------------------------------------------------------------
@@ -32,261 +70,262 @@ bool inspector::receive(caf::mailbox_element& in) {
       for (auto& e : x.what)
         write(e);
     },
+    [this](looked& x) { take(std::move(x.what)); },
+    [this](walked& x) { add(x); }, //
+    [this](walk_due&) { walk_is_due(); },
     [this](tick&) {
       if (retiring_)
         quit(errc::none);
       else
         beat();
     },
-    [this](sampled& x) {
-      samples_.push_back(std::move(x.what));
-      if (samples_.size() == probes_.size() && books_known_)
-        snapshot();
-    },
+    [this](latency_due&) { note_latency(); },
     [this](counted& x) {
-      books_ = x.what;
-      books_known_ = true;
-      if (samples_.size() == probes_.size())
-        snapshot();
+      books_ = std::make_unique<books>(x.what);
+      write_snapshot();
     },
-    [this](retire&) {
-      // What ended last is still being reported by the units.
-      retiring_ = true;
-      home().timers().arm_in(pulse_, last_reports);
-    });
+    [this](retire&) { retire_softly(); });
+}
+
+// What ended last is still being reported by the units.
+void inspector::retire_softly() {
+  retiring_ = true;
+  home().timers().arm_in(pulse_, last_reports);
+  clock_.disarm();
+  abandon_walk();
+  waiting_.clear();
 }
 
 void inspector::stopped(errc) {
   pulse_.disarm();
+  due_.disarm();
+  clock_.disarm();
   probes_.clear();
+  abandon_walk();
+  waiting_.clear();
 }
 
-// -- log lines -------------------------------------------------------------------------
-
-namespace {
-
-level loudness_of(const lifecycle_event& x) {
-  switch (x.what) {
-    case happening::actor_crashed:
-    case happening::room_quarantined:
-      return level::error;
-    case happening::room_restarted:
-    case happening::limit:
-      return level::warn;
-    case happening::client_down:
-    case happening::refused:
-      return std::max(level::info, describe(x.why).loudness);
-    default:
-      return level::info;
-  }
+void inspector::write(const lifecycle_event& x) const {
+  if (env_.log->wants(loudness_of(x)))
+    env_.log->write(line_of(x));
 }
 
-} // namespace
+// -- questions ------------------------------------------------------------------------
 
-void inspector::write(const lifecycle_event& x) {
-  auto how = loudness_of(x);
-  if (!env_.log->wants(how))
+void inspector::take(question x) {
+  if (retiring_ || answer_at_once(x))
     return;
-  auto line = log_record{how, to_string(x.what)};
-  auto put = [&line](std::string_view key, auto value) {
-    line.add(key, value);
-  };
-  put("unit", x.unit);
-  switch (x.what) {
-    case happening::client_up:
-      put("client", x.client);
-      put("dialect", std::string_view{x.text});
-      put("address", std::string_view{x.room});
+  // The same question is asked by the walk under way.
+  if (plan_)
+    for (auto& q : plan_->questions)
+      if (same_question(q, x->what)) {
+        asked_.push_back(std::move(x));
+        return;
+      }
+  waiting_.push_back(std::move(x));
+  start_walk();
+}
+
+bool inspector::answer_at_once(question& x) const {
+  if (x->what.what == view::box) {
+    inspect_page none;
+    none.why = errc::not_found;
+    x->answer(std::move(none));
+    return true;
+  }
+  if (home().now() >= answered_at_ + env_.inspection.sample_every)
+    return false;
+  for (auto& a : answers_)
+    if (same_question(a.what, x->what)) {
+      x->answer(a.page);
+      return true;
+    }
+  return false;
+}
+
+// Each walk uses up one sampling period, and after a quiet time a few may follow
+// each other at once. Snapshots come seldom and are not held up.
+void inspector::start_walk() {
+  if (plan_ || retiring_ || (waiting_.empty() && !snapshot_wanted_))
+    return;
+  auto now = home().now();
+  auto period = env_.inspection.sample_every;
+  auto credit = period * static_cast<int>(env_.inspection.burst);
+  auto paid = std::max(paid_until_, now) + period;
+  if (!snapshot_wanted_
+      && paid > now + std::max<milliseconds>(credit, period)) {
+    if (!due_.armed())
+      home().timers().arm(due_, paid - std::max<milliseconds>(credit, period));
+    return;
+  }
+  paid_until_ = paid;
+  auto plan = std::make_shared<walk_plan>();
+  plan->number = ++walks_;
+  std::vector<question> later;
+  for (auto& x : waiting_) {
+    auto known =
+      std::any_of(plan->questions.begin(), plan->questions.end(),
+                  [&x](auto& q) { return same_question(q, x->what); });
+    if (!known) {
+      if (plan->questions.size() >= env_.inspection.questions_per_walk) {
+        later.push_back(std::move(x));
+        continue;
+      }
+      plan->questions.push_back(x->what);
+    }
+    asked_.push_back(std::move(x));
+  }
+  waiting_ = std::move(later);
+  snapshot_walks_ = std::exchange(snapshot_wanted_, false);
+  plan_ = std::move(plan);
+  units_.clear();
+  units_due_ = probes_.size();
+  sum_ = {};
+  found_.reset();
+  walk_began_ = now;
+  home().timers().arm_in(due_, walk_timeout);
+  for (auto& p : probes_)
+    tell(p, take_walk{plan_, self()});
+}
+
+void inspector::walk_is_due() {
+  // A unit is stuck; or this was for a walk that began meanwhile.
+  if (plan_ && home().now() >= walk_began_ + walk_timeout)
+    abandon_walk();
+  start_walk();
+}
+
+void inspector::abandon_walk() {
+  plan_ = nullptr;
+  found_.reset();
+  asked_.clear(); // answered as lost
+}
+
+void inspector::add(walked& x) {
+  if (!plan_ || x.number != plan_->number)
+    return;
+  greenroom::add(sum_, x.what->sample);
+  units_.push_back(x.what->unit);
+  if (!found_)
+    found_ = std::make_unique<unit_findings>(std::move(*x.what));
+  else
+    merge(*found_, std::move(*x.what));
+  if (--units_due_ == 0)
+    finish_walk();
+}
+
+void inspector::finish_walk() {
+  auto begin = thread_time();
+  due_.disarm();
+  std::sort(units_.begin(), units_.end(),
+            [](auto& a, auto& b) { return a.unit < b.unit; });
+  settle_rooms(*plan_, *found_);
+  answers_.clear();
+  answered_at_ = home().now();
+  for (std::size_t i = 0; i < plan_->questions.size(); ++i)
+    answers_.push_back({plan_->questions[i], answer_to(i)});
+  for (auto& x : std::exchange(asked_, {})) {
+    auto a = std::find_if(answers_.begin(), answers_.end(), [&x](auto& y) {
+      return same_question(y.what, x->what);
+    });
+    x->answer(a->page);
+  }
+  plan_ = nullptr;
+  found_.reset();
+  home().charge_sampling(thread_time() - begin);
+  if (std::exchange(snapshot_walks_, false)) {
+    sample_ = std::make_unique<unit_sample>(sum_);
+    write_snapshot();
+  }
+  start_walk();
+}
+
+inspect_page inspector::answer_to(std::size_t which) {
+  inspect_page page;
+  page.sampled_at = unix_ms(std::chrono::system_clock::now());
+  switch (plan_->questions[which].what) {
+    case view::overview:
+      page.total = 1;
+      page.rows = std::vector<overview>{sum_up()};
       break;
-    case happening::client_down:
-      put("client", x.client);
-      put("reason", to_string(x.why));
-      put("first", to_string(x.kind));
-      put("chain", std::string_view{x.text});
-      put("rooms", x.number);
-      put("gaps", x.number2);
-      break;
-    case happening::joined:
-    case happening::left:
-      put("client", x.client);
-      put("room", std::string_view{x.room});
-      put("members", x.number);
-      break;
-    case happening::refused:
-      put("client", x.client);
-      put("room", std::string_view{x.room});
-      put("reason", to_string(x.why));
-      break;
-    case happening::limit:
-      put("client", x.client);
-      put("reason", to_string(x.why));
-      put("bytes", x.number);
-      break;
-    case happening::actor_crashed:
-      put("kind", to_string(x.kind));
-      put("actor", x.actor);
-      if (x.client != 0)
-        put("client", x.client);
-      if (!x.room.empty())
-        put("room", std::string_view{x.room});
-      put("what", std::string_view{x.text});
-      break;
-    case happening::actor_down:
-      put("kind", to_string(x.kind));
-      put("reason", to_string(x.why));
-      break;
-    case happening::room_opened:
-    case happening::room_closed:
-    case happening::room_restarted:
-    case happening::room_quarantined:
-      put("room", std::string_view{x.room});
-      put("members", x.number);
-      if (x.why != errc::none)
-        put("reason", to_string(x.why));
-      break;
-    case happening::draining:
-      put("connections", x.number);
+    default:
+      take_page(found_->rows[which], page);
       break;
   }
-  env_.log->write(std::move(line));
+  return page;
+}
+
+overview inspector::sum_up() const {
+  auto kinds = [this](actor_kind x) {
+    return sum_.actors[static_cast<std::size_t>(x)];
+  };
+  auto count = [](const counter& x) {
+    return static_cast<std::uint64_t>(x.get());
+  };
+  auto process = look_at_process();
+  auto& c = *env_.counts;
+  overview x;
+  x.version = env_.version;
+  x.now_at = unix_ms(std::chrono::system_clock::now());
+  x.started_at = unix_ms(env_.started_at);
+  x.cpu_us = duration_cast<microseconds>(process.cpu).count();
+  x.memory_bytes = process.memory_bytes;
+  x.descriptors = process.descriptors;
+  x.connections = kinds(actor_kind::reader);
+  x.rooms = kinds(actor_kind::room);
+  x.memberships = sum_.memberships;
+  x.quarantined = count(c.quarantined_now);
+  x.bytes_queued = sum_.bytes_queued;
+  x.bytes_live = static_cast<std::uint64_t>(wire::live_bytes());
+  x.messages_in = count(c.messages_in);
+  x.bytes_in = count(c.bytes_in);
+  x.frames_out = count(c.frames_out);
+  x.bytes_out = count(c.bytes_out);
+  x.publications = count(c.publications);
+  x.deliveries = count(c.deliveries);
+  x.dropped = count(c.dropped);
+  x.crashes = count(c.crashes);
+  auto recent = c.latency_us().since(latency_long_before_);
+  x.latency_p50_us = static_cast<std::int64_t>(recent.quantile(0.5));
+  x.latency_p99_us = static_cast<std::int64_t>(recent.quantile(0.99));
+  x.latency_max_us = static_cast<std::int64_t>(recent.highest());
+  x.units = units_;
+  return x;
 }
 
 // -- snapshots --------------------------------------------------------------------------
 
 void inspector::beat() {
   home().timers().arm_in(pulse_, env_.inspection.every);
-  samples_.clear();
-  books_known_ = false;
-  for (auto& p : probes_)
-    tell(p, take_sample{self()});
+  sample_.reset();
+  books_.reset();
   auto me = self();
   tell(env_.supervisor,
        ask_books{
          {}, 0, [me](const books& x, const caf::actor&, const member_ptr&) {
            tell(me, counted{x});
          }});
+  snapshot_wanted_ = true;
+  start_walk();
 }
 
-void inspector::snapshot() {
-  unit_sample all;
-  for (auto& s : samples_) {
-    for (std::size_t i = 0; i < all.actors.size(); ++i)
-      all.actors[i] += s.actors[i];
-    all.depth += s.depth;
-    all.depth_max = std::max(all.depth_max, s.depth_max);
-    all.handled += s.handled;
-    all.turns += s.turns;
-    if (s.busiest.busy_us >= all.busiest.busy_us)
-      all.busiest = s.busiest;
-    if (s.lagging.depth > all.lagging.depth
-        || (s.lagging.depth == all.lagging.depth
-            && s.lagging.wait_max_us >= all.lagging.wait_max_us))
-      all.lagging = s.lagging;
-  }
-  samples_.clear();
-  books_known_ = false;
-  auto line = log_record{level::info, "snapshot"};
-  auto put = [&line](std::string_view key, auto value) {
-    line.add(key, value);
-  };
-  put("connections", books_.clients);
-  put("sockets", books_.sockets);
-  put("rooms", books_.rooms);
-  put("memberships", books_.memberships);
-  put("quarantined", books_.quarantined);
-  put("bytes_queued", books_.bytes_queued);
-  put("bytes_live", wire::live_bytes());
-  for (std::size_t i = 0; i < all.actors.size(); ++i) {
-    auto key = "actors_" + std::string{to_string(static_cast<actor_kind>(i))};
-    put(key, all.actors[i]);
-  }
-  put("mailbox_depth", all.depth);
-  put("mailbox_depth_max", all.depth_max);
-  put("messages_handled", all.handled);
-  put("turns", all.turns);
-  auto& c = *env_.counts;
-  put("publications", c.publications.get());
-  put("deliveries", c.deliveries.get());
-  put("dropped", c.dropped.get());
-  put("crashes", c.crashes.get());
-  auto notable = [&put](std::string_view prefix, const notable_actor& x) {
-    auto key = [prefix](std::string_view rest) {
-      return std::string{prefix} + "_" + std::string{rest};
-    };
-    put(key("kind"), to_string(x.kind));
-    put(key("actor"), x.id);
-    if (x.client != 0)
-      put(key("client"), x.client);
-    if (!x.room.empty())
-      put(key("room"), std::string_view{x.room});
-    put(key("mailbox"), x.depth);
-    put(key("busy_us"), x.busy_us);
-    put(key("wait_max_us"), x.wait_max_us);
-  };
-  notable("busiest", all.busiest);
-  notable("lagging", all.lagging);
-  env_.log->write(std::move(line));
+void inspector::write_snapshot() {
+  if (!sample_ || !books_)
+    return;
+  env_.log->write(snapshot_line(*sample_, *books_, *env_.counts));
+  sample_.reset();
+  books_.reset();
 }
 
-// -- probe --------------------------------------------------------------------------------
+// -- latency ----------------------------------------------------------------------------
 
-probe::probe(caf::actor_config& cfg, unit& home)
-  : actor(cfg, home, actor_kind::probe) {}
-
-bool probe::receive(caf::mailbox_element& in) {
-  return dispatch(
-    in,
-    [this](report_to& x) {
-      home().report_to([whom = x.whom](lifecycle_batch batch) {
-        tell(whom, reported{std::move(batch)});
-      });
-    },
-    [this](take_sample& x) { tell(x.whom, sampled{look()}); },
-    [this](retire& x) { quit(x.why); });
-}
-
-unit_sample probe::look() const {
-  unit_sample result;
-  result.unit = home().id();
-  result.turns = home().turns();
-  const actor* busiest = nullptr;
-  const actor* lagging = nullptr;
-  actor_stats most_busy, most_lag;
-  home().each_actor([&](const actor& x) {
-    auto s = x.stats();
-    auto depth = s.received - s.handled;
-    ++result.actors[static_cast<std::size_t>(x.kind())];
-    result.depth += depth;
-    result.depth_max = std::max(result.depth_max, s.depth_max);
-    result.handled += s.handled;
-    if (busiest == nullptr || s.busy > most_busy.busy) {
-      busiest = &x;
-      most_busy = s;
-    }
-    auto deepest = most_lag.received - most_lag.handled;
-    if (lagging == nullptr || depth > deepest
-        || (depth == deepest && s.wait_max > most_lag.wait_max)) {
-      lagging = &x;
-      most_lag = s;
-    }
-  });
-  auto row_of = [](const actor* x, const actor_stats& s) {
-    using namespace std::chrono;
-    notable_actor row;
-    if (x == nullptr)
-      return row;
-    row.kind = x->kind();
-    row.id = x->id();
-    row.client = x->serves();
-    row.room = x->room_name();
-    row.depth = s.received - s.handled;
-    row.busy_us = duration_cast<microseconds>(s.busy).count();
-    row.wait_max_us = duration_cast<microseconds>(s.wait_max).count();
-    return row;
-  };
-  result.busiest = row_of(busiest, most_busy);
-  result.lagging = row_of(lagging, most_lag);
-  return result;
+void inspector::note_latency() {
+  latency_long_before_ = latency_before_;
+  latency_before_ = env_.counts->latency_us();
+  // What nobody may ask for again.
+  if (home().now() >= answered_at_ + env_.inspection.sample_every)
+    answers_.clear();
+  home().timers().arm_in(clock_, env_.inspection.sample_every);
 }
 
 } // namespace greenroom

@@ -1,21 +1,28 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/sample.hpp"
 #include "actors/timer_wheel.hpp"
+#include "actors/walk.hpp"
 
 namespace greenroom {
 
-/// Remembers nothing yet, tells everything: turns what units report into log lines
-/// and writes a snapshot of all actors in regular intervals.
+/// Answers those who look inside, and tells the log: turns what units report into
+/// lines, and walks over all actors when somebody asks or a snapshot line is due.
+/// A walk is one message to each probe. However many ask, one walk runs at a time,
+/// and in the long run one in each sampling period.
 class inspector final : public actor {
 public:
   inspector(caf::actor_config& cfg, unit& home, const engine& env,
             std::vector<caf::actor> probes);
+
+  std::uint64_t parent() const override;
 
 protected:
   void started() override;
@@ -23,41 +30,75 @@ protected:
   void stopped(errc why) override;
 
 private:
-  class pulse final : public timer {
+  /// Tells the inspector something when its time has come.
+  template <class Message>
+  class bell final : public timer {
   public:
-    explicit pulse(inspector& owner) : owner_(owner) {}
+    explicit bell(inspector& owner) : owner_(owner) {}
 
   protected:
-    void fired() override { tell(owner_.self(), tick{}); }
+    void fired() override { tell(owner_.self(), Message{}); }
 
   private:
     inspector& owner_;
   };
 
-  void write(const lifecycle_event& x);
+  using question = std::shared_ptr<inquiry<inspect_query, inspect_page>>;
+
+  /// A question that was answered, for those who ask the same within the period.
+  struct answered {
+    inspect_query what;
+    inspect_page page;
+  };
+
+  void write(const lifecycle_event& x) const;
+  void retire_softly();
+
+  void take(question x);
+  bool answer_at_once(question& x) const;
+  void start_walk();
+  void walk_is_due();
+  void add(walked& x);
+  void finish_walk();
+  void abandon_walk();
+  inspect_page answer_to(std::size_t which);
+  overview sum_up() const;
+
   void beat();
-  void snapshot();
+  void write_snapshot();
+  void note_latency();
 
   const engine& env_;
   std::vector<caf::actor> probes_;
-  std::vector<unit_sample> samples_; // of the snapshot under way
-  books books_;
-  bool books_known_ = false;
-  pulse pulse_;
+
+  // -- questions --
+  std::vector<question> waiting_;         // not in a walk yet
+  std::shared_ptr<const walk_plan> plan_; // of the walk under way; null: none
+  std::vector<question> asked_;           // what it will answer
+  std::unique_ptr<unit_findings> found_;
+  unit_sample sum_; // of the units that have answered
+  std::vector<unit_row> units_;
+  std::size_t units_due_ = 0;
+  std::uint64_t walks_ = 0;
+  steady_time walk_began_{};
+  steady_time paid_until_{}; // walks use up time in advance: see `start_walk`
+  std::vector<answered> answers_; // of the last walk
+  steady_time answered_at_{};
+  bell<walk_due> due_;
+
+  // -- the snapshot line --
+  bool snapshot_wanted_ = false; // by the next walk
+  bool snapshot_walks_ = false;  // by the one under way
+  std::unique_ptr<unit_sample> sample_;
+  std::unique_ptr<books> books_;
+  bell<tick> pulse_;
+
+  // -- latency of the last moments: the histogram as it was one and two periods ago --
+  histogram_counts latency_before_;
+  histogram_counts latency_long_before_;
+  bell<latency_due> clock_;
+
   bool retiring_ = false;
-};
-
-/// The inspector's eye on one unit: walks its actors on its own thread, and hands
-/// over what happened there.
-class probe final : public actor {
-public:
-  probe(caf::actor_config& cfg, unit& home);
-
-protected:
-  bool receive(caf::mailbox_element& in) override;
-
-private:
-  unit_sample look() const;
 };
 
 } // namespace greenroom

@@ -9,11 +9,13 @@
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
+#include "actors/inquiry.hpp"
+#include "actors/inspection.hpp"
 #include "actors/member.hpp"
 #include "actors/model.hpp"
 #include "actors/roster.hpp"
 #include "actors/runtime/lifecycle.hpp"
-#include "actors/sample.hpp"
+#include "actors/walk.hpp"
 
 // Every message of the machine on one page. Imperatives ask, past participles
 // report; a report cannot be refused.
@@ -227,6 +229,17 @@ struct ask_books {
   std::function<void(books, caf::actor room, member_ptr client)> told;
 };
 
+/// An order from outside to end something.
+struct end_asked {
+  std::shared_ptr<inquiry<end_order, receipt>> what;
+};
+
+/// Somebody outside wants to follow a room or a connection.
+struct follow_asked {
+  trace_order what;
+  std::weak_ptr<trace_sink> to;
+};
+
 /// Drains: everybody is told to go, then the rooms end, then the supervisor.
 struct stop_all {};
 
@@ -240,14 +253,33 @@ struct reported {
   lifecycle_batch what;
 };
 
-/// Asks a probe for the state of its unit.
-struct take_sample {
+/// Asks a probe to walk over the actors of its unit.
+struct take_walk {
+  std::shared_ptr<const walk_plan> plan;
   caf::actor whom;
 };
 
-/// The answer.
-struct sampled {
-  unit_sample what;
+/// A probe's word to itself: on with the walk.
+struct walk_on {
+  std::uint64_t number; ///< of the walk
+};
+
+/// What it has found.
+struct walked {
+  std::uint64_t number;
+  std::shared_ptr<unit_findings> what;
+};
+
+/// To itself: the next walk may begin, or the one under way has taken too long.
+struct walk_due {};
+
+/// To itself: time to look at the latency.
+struct latency_due {};
+
+/// A question from outside. To the supervisor, which knows the inspector, and to
+/// the inspector.
+struct looked {
+  std::shared_ptr<inquiry<inspect_query, inspect_page>> what;
 };
 
 /// Tells a probe who gets its unit's events from now on.
@@ -293,10 +325,16 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::outlet_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::place)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_client)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_books)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_asked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::reported)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::take_sample)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::sampled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::take_walk)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walk_on)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walk_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::latency_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::looked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::report_to)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::counted)

@@ -70,6 +70,20 @@ struct room_limits {
 struct inspector_options {
   /// Time between two snapshot lines; 0: none.
   std::chrono::milliseconds every{60'000};
+  /// Between two walks over the actors for those who look inside: what is asked
+  /// meanwhile waits and shares the next one. Shorter is fresher and costs more.
+  std::chrono::milliseconds sample_every{1000};
+  /// Walks that may follow each other at once after a quiet time, so that whoever
+  /// clicks around does not wait.
+  std::size_t burst = 3;
+  /// Questions that wait at the same time; more are refused as `overloaded`.
+  std::size_t questions_max = 256;
+  /// Different questions that one walk answers; more wait for the next one.
+  std::size_t questions_per_walk = 16;
+  /// Actors or members a unit looks at in one of its turns.
+  std::size_t chunk = 512;
+  /// Closed connections that are remembered, about 0.5 KiB each.
+  std::size_t closed_max = 10'000;
 };
 
 } // namespace greenroom

@@ -42,6 +42,14 @@ bool outlet::receive(caf::mailbox_element& in) {
     [this](retire& x) { quit(x.why); });
 }
 
+std::uint64_t outlet::parent() const {
+  return room_ ? room_->id() : 0;
+}
+
+bool outlet::linked_by(caf::attachable& x) const {
+  return is_link(x, room_);
+}
+
 void outlet::stopped(errc) {
   catch_up_.disarm();
   room_ = nullptr;

@@ -20,10 +20,13 @@ public:
 
   std::string_view room_name() const noexcept override { return name_; }
 
+  std::uint64_t parent() const override;
+
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
+  bool linked_by(caf::attachable& x) const override;
 
 private:
   const engine& env_;

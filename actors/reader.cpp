@@ -66,6 +66,14 @@ bool reader::receive(caf::mailbox_element& in) {
     [this](evict& x) { part(x.why); }, [this](written& x) { quit(x.why); });
 }
 
+std::uint64_t reader::parent() const {
+  return env_.supervisor ? env_.supervisor->id() : 0;
+}
+
+bool reader::linked_by(caf::attachable& x) const {
+  return who_ && is_link(x, who_->writer);
+}
+
 // Writer and socket make no sense without it, whatever the reason.
 void reader::link_down(const caf::exit_msg& x) {
   quit(reason(x.reason));

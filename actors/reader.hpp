@@ -27,11 +27,14 @@ public:
 
   client_id serves() const noexcept override { return who_ ? who_->id : 0; }
 
+  std::uint64_t parent() const override;
+
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
+  bool linked_by(caf::attachable& x) const override;
 
 private:
   /// Beats for dialects with a greeting and a ping of their own.

@@ -54,6 +54,15 @@ void room::stopped(errc why) {
   turn_.clear();
 }
 
+std::uint64_t room::parent() const {
+  return env_.supervisor ? env_.supervisor->id() : 0;
+}
+
+bool room::linked_by(caf::attachable& x) const {
+  return std::any_of(outlets_.begin(), outlets_.end(),
+                     [&x](auto& o) { return is_link(x, o.second.first); });
+}
+
 void room::lost(caf::mailbox_element& in) {
   dispatch(in, [this](post& x) {
     env_.counts->posts_lost.add();
@@ -225,6 +234,7 @@ void room::end_turn() {
   auto out = std::make_shared<broadcast>();
   turn all{name_, epoch_, turn_};
   out->events = turn_.size();
+  home().histograms().batch.add(turn_.size());
   out->portions.reserve(dialects_.size());
   for (auto& [dialect, members] : dialects_) {
     out->portions.push_back({dialect, dialect->encode(all, 0)});

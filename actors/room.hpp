@@ -26,10 +26,17 @@ public:
 
   std::string_view room_name() const noexcept override { return name_; }
 
+  std::uint64_t parent() const override;
+
+  std::size_t members() const noexcept {
+    return here_.size() + elsewhere_.size();
+  }
+
 protected:
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
   void lost(caf::mailbox_element& in) override;
+  bool linked_by(caf::attachable& x) const override;
 
 private:
   struct acknowledgement {

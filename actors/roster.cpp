@@ -70,6 +70,7 @@ bool overflow(member& who, const wire_ptr& what, overflow_policy policy,
       who.flow->sub(what->size());
       who.gaps.fetch_add(what->frames(), std::memory_order_relaxed);
       counts.dropped.add(what->frames());
+      at(counts.dropped_by, policy).add(what->frames());
       return false;
     case overflow_policy::drop_oldest:
       tell(who.writer, trim{limits.outbound_bytes_max
@@ -151,6 +152,8 @@ void roster::hold(seat& to, const broadcast& what, std::size_t portion,
   auto dropped = what.events - std::min(what.events, kept) + replaced;
   to.who->gaps.fetch_add(dropped, std::memory_order_relaxed);
   counts.dropped.add(static_cast<std::int64_t>(dropped));
+  at(counts.dropped_by, overflow_policy::conflate)
+    .add(static_cast<std::int64_t>(dropped));
 }
 
 bool roster::let_go(seat& to, const member_options& limits) {

@@ -30,6 +30,8 @@ struct unit_sample {
   std::uint64_t depth = 0;     ///< messages that wait, all actors
   std::uint64_t depth_max = 0; ///< the most that ever waited for one
   std::uint64_t handled = 0;
+  std::uint64_t memberships = 0;
+  std::uint64_t bytes_queued = 0; ///< under way to members, all writers
   notable_actor busiest;
   notable_actor lagging; ///< deepest mailbox now, then longest wait ever
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/inspector.hpp"
+#include "actors/probe.hpp"
 #include "actors/room.hpp"
 #include "actors/runtime/reason.hpp"
 
@@ -31,7 +32,7 @@ supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
 
 void supervisor::started() {
   for (auto* u : env_.units) {
-    probes_.push_back(spawn_on<probe>(*u));
+    probes_.push_back(spawn_on<probe>(*u, env_));
     monitor(probes_.back());
   }
   start_inspector();
@@ -73,6 +74,16 @@ bool supervisor::receive(caf::mailbox_element& in) {
       auto* c = x.client == 0 ? nullptr : who_.client(x.client);
       x.told(count(), r != nullptr ? r->where : caf::actor{},
              c != nullptr ? c->who : member_ptr{});
+    },
+    [this](looked& x) { tell(inspector_, std::move(x)); },
+    [](end_asked& x) {
+      receipt none;
+      none.why = errc::not_found;
+      x.what->answer(std::move(none));
+    },
+    [](follow_asked& x) {
+      if (auto to = x.to.lock())
+        to->ended(errc::not_found);
     },
     [this](tick&) { beat(); }, //
     [this](stop_all&) { drain(); });
@@ -310,6 +321,7 @@ void supervisor::room_crashed(room_entry& x) {
     e.what = happening::room_quarantined;
     home().report(std::move(e));
     env_.counts->rooms_quarantined.add();
+    env_.counts->quarantined_now.add();
     x.quarantined = true;
     x.where = nullptr;
     x.members = 0;
@@ -375,13 +387,14 @@ void supervisor::inspection_crashed(std::uint64_t id) {
   auto now = home().now();
   prune(inspector_crashes_, now - env_.supervisor_limits.restart_window);
   inspector_crashes_.push_back(now);
+  env_.counts->inspection_restarts.add();
   tell(inspector_, retire{errc::none});
   inspector_ = nullptr;
   if (inspector_crashes_.size() >= env_.supervisor_limits.restarts_max)
     return; // the broker works blind, but it works
   if (p != probes_.end()) {
     auto& where = *env_.units[static_cast<std::size_t>(p - probes_.begin())];
-    *p = spawn_on<probe>(where);
+    *p = spawn_on<probe>(where, env_);
     monitor(*p);
   }
   start_inspector();

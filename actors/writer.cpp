@@ -17,8 +17,18 @@ bool writer::receive(caf::mailbox_element& in) {
       auto dropped = socket_->drop_oldest(x.keep);
       who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
       counts_.dropped.add(static_cast<std::int64_t>(dropped));
+      at(counts_.dropped_by, overflow_policy::drop_oldest)
+        .add(static_cast<std::int64_t>(dropped));
     },
     [](ask_written& x) { tell(x.whom, written{x.why}); });
+}
+
+std::uint64_t writer::parent() const {
+  return who_ && who_->reader ? who_->reader->id() : 0;
+}
+
+bool writer::linked_by(caf::attachable& x) const {
+  return who_ && is_link(x, who_->reader);
 }
 
 // Without its reader nobody is there to talk to, whatever the reason.

@@ -19,11 +19,17 @@ public:
 
   client_id serves() const noexcept override { return client_; }
 
+  std::uint64_t parent() const override;
+
+  /// Bytes under way to the client.
+  std::uint64_t queued() const noexcept { return flow_->queued(); }
+
 protected:
   bool receive(caf::mailbox_element& in) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
   void lost(caf::mailbox_element& in) override;
+  bool linked_by(caf::attachable& x) const override;
 
 private:
   client_id client_;

@@ -14,10 +14,12 @@
 
 #include "actors/desk.hpp"
 #include "actors/engine.hpp"
+#include "actors/inspection_desk.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/reason.hpp"
 #include "actors/runtime/unit.hpp"
 #include "actors/supervisor.hpp"
+#include "greenroom_version.hpp"
 #include "net/io_loop.hpp"
 #include "net/listener.hpp"
 
@@ -60,6 +62,7 @@ struct broker::parts {
   std::optional<caf::actor_system> system;
   std::vector<std::unique_ptr<unit>> units;
   std::optional<desk> front;
+  inspection_desk inside{env};
   std::optional<net::listener> listener;
   std::vector<std::thread> threads;
   std::mutex mutex;
@@ -107,6 +110,7 @@ void broker::start() {
   p.env.member = o.member;
   p.env.room = o.room;
   p.env.inspection = o.inspector;
+  p.env.version = version;
   net::io_loop_options loop_options;
   loop_options.io_uring =
     o.io_uring != io_uring_use::off && net::send_ring::allowed();
@@ -181,6 +185,10 @@ int broker::wait() {
   const bool crashed = finished && why != errc::none;
   p.end_units(crashed ? crash_grace : stop_grace);
   return crashed ? exit_software : 0;
+}
+
+inspection_port& broker::inspection() noexcept {
+  return parts_->inside;
 }
 
 engine& broker::env() noexcept {

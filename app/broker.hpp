@@ -10,6 +10,7 @@
 namespace greenroom {
 
 struct engine;
+class inspection_port;
 
 /// The wiring: units, actors, listener, and the order of their birth and death. One
 /// thread starts, drains and waits; it is not a unit's.
@@ -40,7 +41,10 @@ public:
   /// @returns the exit status: 0, or 70 if the supervisor crashed
   int wait();
 
-  /// The actors' side, for tests and the inspection API.
+  /// Looks inside. Any thread, from the start until this is destroyed.
+  inspection_port& inspection() noexcept;
+
+  /// The actors' side, for tests.
   engine& env() noexcept;
 
 private:

@@ -453,6 +453,9 @@ std::vector<option> option_table(broker_options& to, pending& later) {
            "The quietest lines to write: trace, debug, info, warn or error.");
   t.duration("inspect-every", to.inspector.every, 0ms, 24h,
              "Time between two snapshot lines. 0: none.");
+  t.duration("inspect-sample", to.inspector.sample_every, 100ms, 1min,
+             "Those who look inside see samples of this age at most, and share "
+             "them. Shorter is fresher and costs more.");
   t.count(
     "log-lines-max", to.log.lines_max, 1, 10'000'000,
     "Lines that wait for a slow reader of the log. More are lost, counted "

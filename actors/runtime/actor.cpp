@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <mutex>
 #include <stdexcept>
 
 #include <caf/default_attachable.hpp>
@@ -79,9 +80,27 @@ actor_stats actor::stats() const noexcept {
   result.handled = handled_;
   result.depth_max = depth_max_;
   result.busy = std::chrono::nanoseconds{static_cast<std::int64_t>(busy_)};
+  result.wait_last =
+    std::chrono::nanoseconds{static_cast<std::int64_t>(wait_last_) * 1024};
+  result.born = born_;
   result.wait_max =
     std::chrono::nanoseconds{static_cast<std::int64_t>(wait_max_) * 1024};
   return result;
+}
+
+actor_ties actor::ties() const {
+  actor_ties result;
+  // Others may be about to monitor it.
+  std::lock_guard guard{mtx_};
+  for (auto* x = attachables_head_.get(); x != nullptr; x = x->next.get())
+    ++(linked_by(*x) ? result.links : result.monitors);
+  return result;
+}
+
+bool actor::is_link(caf::attachable& x, const caf::actor& other) {
+  return other
+         && x.matches(caf::default_attachable::observe_token{
+           other.address(), caf::default_attachable::link});
 }
 
 // -- mailbox --------------------------------------------------------------------
@@ -130,15 +149,18 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
   auto depth = received_.load(std::memory_order_relaxed) - handled_;
   depth_max_ = std::max(depth_max_, depth);
   auto ready = ready_since_.load(std::memory_order_relaxed);
+  wait_last_ = 0;
   if (ready != 0 && begin > ready) {
     auto waited = static_cast<std::uint64_t>(begin - ready) / 1024;
-    wait_max_ = static_cast<std::uint32_t>(std::max<std::uint64_t>(
-      wait_max_, std::min<std::uint64_t>(waited, 0xFFFFFFFFu)));
+    wait_last_ =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(waited, 0xFFFFFFFFu));
+    wait_max_ = std::max(wait_max_, wait_last_);
   }
   auto result = resume_later;
   try {
     if (!started_) {
       started_ = true;
+      born_ = home_.now();
       home_.adopt(*this);
       started();
     }

@@ -14,6 +14,7 @@
 #include <caf/actor_config.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/attachable.hpp>
 #include <caf/mailbox_element.hpp>
 #include <caf/make_actor.hpp>
 #include <caf/monitorable_actor.hpp>
@@ -21,6 +22,7 @@
 #include <caf/system_messages.hpp>
 
 #include "actors/errc.hpp"
+#include "actors/model.hpp"
 #include "actors/runtime/lifecycle.hpp"
 
 namespace greenroom {
@@ -37,7 +39,15 @@ struct actor_stats {
   std::uint64_t handled = 0;
   std::uint64_t depth_max = 0;
   std::chrono::nanoseconds busy{0};
+  std::chrono::nanoseconds wait_last{0}; ///< of the last resume
   std::chrono::nanoseconds wait_max{0};
+  steady_time born{};
+};
+
+/// Who hears of an actor's end.
+struct actor_ties {
+  std::uint32_t links = 0;
+  std::uint32_t monitors = 0;
 };
 
 /// Base of all our actors. A CAF actor like any other to the outside (handles,
@@ -64,11 +74,17 @@ public:
   /// Its own thread only.
   actor_stats stats() const noexcept;
 
+  /// Its own thread only.
+  actor_ties ties() const;
+
   /// Who it works for, for the inspector: a client or nobody.
   virtual client_id serves() const noexcept { return 0; }
 
   /// The room it works for, for the inspector.
   virtual std::string_view room_name() const noexcept { return {}; }
+
+  /// The actor it stands under in the tree; 0: the top.
+  virtual std::uint64_t parent() const { return 0; }
 
   // -- CAF's side ---------------------------------------------------------------
 
@@ -89,6 +105,13 @@ public:
   bool cleanup(caf::error&& why, caf::execution_unit* host) override;
 
 protected:
+  /// Whether `x` is attached to one of the actors this one is linked to: CAF
+  /// does not tell links from monitors but by whom they go to.
+  virtual bool linked_by(caf::attachable&) const { return false; }
+
+  /// What `linked_by` asks: whether `x` tells `other` of the end, by a link.
+  static bool is_link(caf::attachable& x, const caf::actor& other);
+
   /// Called once, first, on the actor's thread.
   virtual void started() {}
 
@@ -137,9 +160,11 @@ private:
   std::atomic<std::uint32_t> received_{0};
   std::uint32_t handled_ = 0;
   std::uint32_t depth_max_ = 0;
-  std::uint32_t wait_max_ = 0; // in units of 1.024 us
-  std::uint64_t busy_ = 0;     // nanoseconds
+  std::uint32_t wait_max_ = 0;  // in units of 1.024 us
+  std::uint32_t wait_last_ = 0; // the same
+  std::uint64_t busy_ = 0;      // nanoseconds
   std::atomic<std::int64_t> ready_since_{0};
+  steady_time born_{};
   actor_kind kind_;
   errc why_ = errc::none;
   bool started_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace greenroom {
 
@@ -14,7 +15,7 @@ thread_local unit* current_unit = nullptr;
 unit::unit(caf::actor_system& sys, unit_id id, event_loop& loop,
            metrics& counts, unit_options options)
   : caf::execution_unit(&sys), id_(id), loop_(loop), counts_(counts),
-    options_(options) {}
+    options_(options), histograms_(counts.add_thread()) {}
 
 unit::~unit() {
   // Whoever is still ready is let go without another turn.
@@ -85,6 +86,11 @@ bool unit::turn() {
                            : std::chrono::steady_clock::now());
   resume_started_ = now().time_since_epoch().count();
   auto polled = loop_.poll();
+  if (!next_turn_.empty()) {
+    auto work = std::exchange(next_turn_, {});
+    for (auto& f : work)
+      f();
+  }
   auto ran = run_ready(options_.resumes_per_turn);
   auto unsent = loop_.flush();
   if (!reported_.empty() && reporter_) {
@@ -96,7 +102,8 @@ bool unit::turn() {
     batch.swap(reported_);
     reporter_(std::move(batch));
   }
-  return polled + ran != 0 || unsent || ready_head_ != nullptr;
+  return polled + ran != 0 || unsent || ready_head_ != nullptr
+         || !next_turn_.empty();
 }
 
 // -- the ready queue --------------------------------------------------------------
@@ -196,6 +203,8 @@ void unit::adopt(actor& x) noexcept {
 }
 
 void unit::disown(actor& x) noexcept {
+  if (cursor_ == &x)
+    cursor_ = x.next_live_;
   if (x.prev_live_ != nullptr)
     x.prev_live_->next_live_ = x.next_live_;
   else if (live_ == &x)

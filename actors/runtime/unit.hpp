@@ -97,6 +97,37 @@ public:
 
   std::uint64_t turns() const noexcept { return turns_; }
 
+  /// Begins a walk over the live actors that may take many turns. There is one
+  /// walk at a time: a new one ends the old one.
+  void begin_walk() noexcept { cursor_ = live_; }
+
+  /// Where the walk is; null at its end. When that actor ends, the walk is at the
+  /// one behind it. Actors that are born meanwhile are not met.
+  const actor* walk_at() const noexcept { return cursor_; }
+
+  void walk_on() noexcept {
+    if (cursor_ != nullptr)
+      cursor_ = cursor_->next_live_;
+  }
+
+  /// Runs `f` in the next turn, behind the sockets: for work that is cut into
+  /// pieces between which everything else goes on.
+  void next_turn(std::function<void()> f) {
+    next_turn_.push_back(std::move(f));
+  }
+
+  /// CPU time that inspection has cost here.
+  std::chrono::nanoseconds sampling_cost() const noexcept {
+    return sampling_cost_;
+  }
+
+  void charge_sampling(std::chrono::nanoseconds x) noexcept {
+    sampling_cost_ += x;
+  }
+
+  /// Written by this unit's actors.
+  thread_histograms& histograms() noexcept { return histograms_; }
+
 private:
   friend class actor;
 
@@ -119,6 +150,10 @@ private:
   std::size_t live_count_ = 0;
   std::uint64_t turns_ = 0;
   std::int64_t resume_started_ = 0;
+  const actor* cursor_ = nullptr;
+  std::vector<std::function<void()>> next_turn_;
+  std::chrono::nanoseconds sampling_cost_{0};
+  thread_histograms& histograms_;
   lifecycle_batch reported_;
   std::uint64_t reports_lost_ = 0;
   std::function<void(lifecycle_batch)> reporter_;
