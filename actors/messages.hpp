@@ -91,6 +91,7 @@ struct written {
 /// was sent.
 struct deliver {
   wire_ptr what;
+  retention how = retention::droppable;
 };
 
 /// Drops what waits, from the oldest, until at most `keep` bytes are left.

@@ -56,6 +56,12 @@ public:
   virtual bool echoes() const noexcept { return true; }
 };
 
+/// Whether an overflow policy may drop what waits to be sent.
+enum class retention : std::uint8_t {
+  droppable, ///< events of rooms
+  kept,      ///< answers: who asked hears the outcome, whatever else is lost
+};
+
 /// What the operator sees of one connection's outbox. Snapshot.
 struct socket_stats {
   std::uint64_t bytes_queued = 0;
@@ -106,10 +112,10 @@ public:
   /// They must have been added to the flow counter; the socket subtracts them
   /// when the kernel took them or when they are discarded. Nothing is accepted
   /// after a close frame.
-  virtual void append(wire_ptr what) = 0;
+  virtual void append(wire_ptr what, retention how) = 0;
 
-  /// Drops what waits and has not begun, from the oldest, until at most `keep`
-  /// bytes wait. @returns dropped frames
+  /// Drops what is droppable and has not begun, from the oldest, until at most
+  /// `keep` bytes wait. @returns dropped frames
   virtual std::uint64_t drop_oldest(std::uint64_t keep) = 0;
 
   /// Says that `messages` received ones were taken: the socket reads on only

@@ -159,8 +159,10 @@ void roster::hold(seat& to, const broadcast& what, std::size_t portion,
 bool roster::let_go(seat& to, const member_options& limits) {
   if (to.who->flow->queued() > limits.outbound_bytes_max / 2)
     return false;
-  for (auto& x : *to.held)
-    deliver_to(*to.who, std::move(x.second));
+  for (auto& [from, what] : *to.held) {
+    to.who->flow->add(what->size());
+    tell(to.who->writer, deliver{std::move(what)});
+  }
   to.held.reset();
   --holding_;
   return true;
@@ -177,7 +179,7 @@ void deliver_to(member& who, wire_ptr what) {
   if (!what)
     return;
   who.flow->add(what->size());
-  tell(who.writer, deliver{std::move(what)});
+  tell(who.writer, deliver{std::move(what), retention::kept});
 }
 
 } // namespace greenroom

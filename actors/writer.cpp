@@ -12,7 +12,7 @@ writer::writer(caf::actor_config& cfg, unit& home, member_ptr who,
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](deliver& x) { socket_->append(std::move(x.what)); },
+    in, [this](deliver& x) { socket_->append(std::move(x.what), x.how); },
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
       who_->gaps.fetch_add(dropped, std::memory_order_relaxed);

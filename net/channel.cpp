@@ -201,13 +201,13 @@ void channel::answer(wire_ptr block) {
   mark_unsent();
 }
 
-bool channel::append(wire_ptr what, bool counted) {
+bool channel::append(wire_ptr what, bool counted, retention how) {
   if (fd_ < 0 || finishing_) {
     if (what && counted)
       out_.reject(*what);
     return false;
   }
-  if (!out_.append(std::move(what), counted))
+  if (!out_.append(std::move(what), counted, how))
     return false;
   if (out_.bytes() > send_early_bytes && !held_ && !blocked_) {
     unmark();

@@ -86,7 +86,8 @@ protected:
 
   /// Puts frames behind what waits; many bytes are sent at once.
   /// @returns false if they were refused, behind a close frame or at the end
-  bool append(wire_ptr what, bool counted);
+  bool append(wire_ptr what, bool counted,
+              retention how = retention::droppable);
 
   /// Drops what waits behind the frame in flight, and counts it.
   void discard_unsent() noexcept;

@@ -39,7 +39,7 @@ void send_job::add_by_reference(std::string_view what) noexcept {
 
 // -- adding ---------------------------------------------------------------------
 
-bool outbox::append(wire_ptr what, bool counted) {
+bool outbox::append(wire_ptr what, bool counted, retention how) {
   if (!what)
     return !closing_;
   if (closing_) {
@@ -51,7 +51,7 @@ bool outbox::append(wire_ptr what, bool counted) {
   if (count_ > 0 && (capacity_ == 0 || count_ == capacity_))
     grow();
   auto& x = at(count_++);
-  x = {std::move(what), counted};
+  x = {std::move(what), counted, how == retention::kept};
   count(x);
   return true;
 }
@@ -65,7 +65,7 @@ void outbox::put_first(wire_ptr what) {
   }
   ++count_;
   auto& x = at(0);
-  x = {std::move(what), false};
+  x = {std::move(what), false, true};
   count(x);
 }
 
@@ -169,7 +169,7 @@ std::uint64_t outbox::drop_oldest(std::uint64_t keep) noexcept {
   std::uint32_t kept = offset_ != 0 ? 1 : 0;
   for (auto i = kept; i < count_; ++i) {
     auto& x = at(i);
-    if (bytes_ > keep && x.counted && !x.block->closes()) {
+    if (bytes_ > keep && x.counted && !x.kept && !x.block->closes()) {
       take_off(i);
       continue;
     }

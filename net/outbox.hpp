@@ -28,7 +28,8 @@ public:
   /// Puts a block behind the others.
   /// @param counted whether its bytes were added to the flow counter
   /// @returns false, and gives the bytes back, behind a close frame
-  bool append(wire_ptr what, bool counted);
+  bool append(wire_ptr what, bool counted,
+              retention how = retention::droppable);
 
   /// Puts a block that is not counted in front: the answer of the handshake
   /// goes before all frames. @pre nothing of the outbox was sent
@@ -58,8 +59,8 @@ public:
   /// @returns frames of the blocks that are wholly out now
   std::uint64_t sent(std::size_t bytes) noexcept;
 
-  /// Drops counted blocks that have not begun, from the oldest, until at most
-  /// `keep` bytes wait. A close frame stays, and so does what is not counted.
+  /// Drops counted, droppable blocks that have not begun, from the oldest, until
+  /// at most `keep` bytes wait. A close frame stays, and so do all others.
   /// @returns dropped frames
   std::uint64_t drop_oldest(std::uint64_t keep) noexcept;
 
@@ -75,6 +76,7 @@ private:
   struct entry {
     wire_ptr block;
     bool counted = false;
+    bool kept = false;
   };
 
   entry& at(std::size_t i) noexcept {

@@ -92,7 +92,7 @@ public:
 
   void accept() override;
   void refuse(errc why) override;
-  void append(wire_ptr what) override;
+  void append(wire_ptr what, retention how) override;
   std::uint64_t drop_oldest(std::uint64_t keep) override;
   void taken(std::size_t messages) override;
   void close(farewell words) override;
@@ -354,11 +354,11 @@ void ws_session::taken(std::size_t messages) {
 
 // -- writing --------------------------------------------------------------------
 
-void ws_session::append(wire_ptr what) {
+void ws_session::append(wire_ptr what, retention how) {
   if (!what)
     return;
   auto frames = what->frames();
-  if (!channel::append(std::move(what), true))
+  if (!channel::append(std::move(what), true, how))
     home_.counts.discarded.add(frames);
 }
 

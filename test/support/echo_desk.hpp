@@ -112,7 +112,7 @@ private:
         message.bytes);
       auto block = out.finish();
       flow_->add(block->size());
-      socket_->append(std::move(block));
+      socket_->append(std::move(block), retention::droppable);
       socket_->taken(1);
     }
 

@@ -192,7 +192,7 @@ void fake_socket::read_on() {
 }
 
 void fake_socket::discard_waiting() {
-  for (auto& x : waiting_) {
+  for (auto& [x, how] : waiting_) {
     flow->sub(x->size());
     discarded += x->frames();
   }
@@ -227,7 +227,7 @@ void fake_socket::send() {
   marked_ = false;
   if (stuck || gone || !(accepted || closing_))
     return;
-  for (auto& x : waiting_) {
+  for (auto& [x, how] : waiting_) {
     flow->sub(x->size());
     record(x->bytes());
   }
@@ -259,7 +259,7 @@ void fake_socket::refuse(errc why) {
   mark();
 }
 
-void fake_socket::append(wire_ptr what) {
+void fake_socket::append(wire_ptr what, retention how) {
   if (!what)
     throw std::logic_error("nothing was appended");
   if (closing_ || gone) {
@@ -268,18 +268,23 @@ void fake_socket::append(wire_ptr what) {
     return;
   }
   waiting_bytes_ += what->size();
-  waiting_.push_back(std::move(what));
+  waiting_.emplace_back(std::move(what), how);
   mark();
 }
 
 std::uint64_t fake_socket::drop_oldest(std::uint64_t keep) {
   std::uint64_t frames = 0;
-  while (waiting_bytes_ > keep) {
-    auto& x = waiting_.front();
+  for (auto i = waiting_.begin();
+       i != waiting_.end() && waiting_bytes_ > keep;) {
+    auto& [x, how] = *i;
+    if (how == retention::kept) {
+      ++i;
+      continue;
+    }
     flow->sub(x->size());
     waiting_bytes_ -= x->size();
     frames += x->frames();
-    waiting_.pop_front();
+    i = waiting_.erase(i);
   }
   dropped += frames;
   return frames;

@@ -132,7 +132,7 @@ public:
 
   void accept() override;
   void refuse(errc why) override;
-  void append(wire_ptr what) override;
+  void append(wire_ptr what, retention how) override;
   std::uint64_t drop_oldest(std::uint64_t keep) override;
   void taken(std::size_t messages) override;
   void close(farewell words) override;
@@ -160,7 +160,7 @@ private:
   std::unique_ptr<socket_sink> sink_;
   std::deque<inbound> unread_;
   std::size_t not_taken_ = 0;
-  std::deque<wire_ptr> waiting_;
+  std::deque<std::pair<wire_ptr, retention>> waiting_;
   std::uint64_t waiting_bytes_ = 0;
   wire_ptr last_;
   bool marked_ = false;

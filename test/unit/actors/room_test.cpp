@@ -515,6 +515,25 @@ TEST_F(SlowMemberTest, DropOldestKeepsWhatComesAndLosesWhatWaits) {
                                {6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
 }
 
+TEST_F(SlowMemberTest, AnswersAreNeverDropped) {
+  start({{"lobby", {.overflow = overflow_policy::drop_oldest}}, {"hall", {}}});
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect_talker(0);
+  bob->emit("join 1 lobby");
+  run();
+  bob->got.clear();
+  bob->stuck = true;
+  publish(ann, 1, 3);
+  bob->emit("join 2 hall");
+  run();
+  publish(ann, 4, 30);
+  EXPECT_GT(member_of(bob)->gaps.load(), 0u);
+  bob->recover();
+  run();
+  EXPECT_THAT(bob->got, testing::Contains("ok join 2 hall 0"));
+  EXPECT_EQ(bob->flow->queued(), 0u);
+}
+
 TEST_F(SlowMemberTest, ConflateKeepsTheLatestOfEachPublisher) {
   begin(overflow_policy::conflate);
   auto ann = connect("lobby", {.on = 0});

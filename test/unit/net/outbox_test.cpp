@@ -157,6 +157,17 @@ TEST_F(OutboxTest, WhatIsNotCountedIsNeverDropped) {
   EXPECT_EQ(flow(), 0u);
 }
 
+TEST_F(OutboxTest, AnswersAreNeverDropped) {
+  append(block_of({"event"}));
+  auto answer = block_of({"answer"});
+  counter->add(answer->size());
+  EXPECT_TRUE(out.append(answer, true, retention::kept));
+  append(block_of({"event"}));
+  EXPECT_EQ(out.drop_oldest(0), 2u);
+  EXPECT_EQ(offered(), answer->bytes());
+  EXPECT_EQ(flow(), answer->size());
+}
+
 TEST_F(OutboxTest, DiscardingFinishesTheFrameInFlightOnly) {
   auto block = block_of({"one", std::string(300, '2'), "three"});
   append(block);

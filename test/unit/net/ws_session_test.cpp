@@ -295,7 +295,7 @@ struct WsSessionTest : testing::Test {
 
   void append(wire_ptr block) {
     flow().add(block->size());
-    seen().socket->append(std::move(block));
+    seen().socket->append(std::move(block), retention::droppable);
   }
 
   /// Turns until there is nothing to do.
