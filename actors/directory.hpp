@@ -10,9 +10,17 @@
 #include <caf/actor.hpp>
 
 #include "actors/member.hpp"
+#include "actors/messages.hpp"
 #include "actors/model.hpp"
 
 namespace greenroom {
+
+/// What an operator asked for: such an end is no crash.
+enum class room_end : std::uint8_t {
+  none,
+  close,   ///< its members are told
+  restart, ///< its members stay
+};
 
 /// One room as the supervisor knows it.
 struct room_entry {
@@ -23,6 +31,10 @@ struct room_entry {
   std::size_t members = 0;
   bool named = false; ///< at start: stays when it is empty
   bool quarantined = false;
+  /// On demand, until the last of its actors has ended.
+  room_end ending = room_end::none;
+  /// Joins that came while it was closing: they open it anew.
+  std::vector<join_room> parked;
   steady_time placed_at{};
   std::deque<steady_time> crashes; ///< within the restart window
 };
@@ -44,6 +56,8 @@ struct client_entry {
   errc why = errc::none;
   std::string chain;
   std::size_t rooms_left = 0;
+  /// The rooms it was in when it ended.
+  std::vector<std::string> left;
 
   bool over() const noexcept {
     return reader_down && writer_down && socket_gone;

@@ -9,7 +9,7 @@ std::string make_epoch() {
   static constexpr char letters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   std::uniform_int_distribution<std::size_t> pick{0, sizeof(letters) - 2};
-  std::string result(4, ' ');
+  std::string result(8, ' ');
   for (auto& c : result)
     c = letters[pick(random)];
   return result;

@@ -444,6 +444,20 @@ enum class end_target : std::uint8_t {
   restart,    ///< a room by name: its members stay
 };
 
+constexpr std::string_view to_string(end_target x) noexcept {
+  switch (x) {
+    case end_target::actor:
+      return "actor";
+    case end_target::connection:
+      return "connection";
+    case end_target::room:
+      return "room";
+    case end_target::restart:
+      return "restart";
+  }
+  return "unknown";
+}
+
 struct end_order {
   end_target what = end_target::connection;
   std::uint64_t actor = 0;
@@ -456,7 +470,10 @@ struct end_order {
 /// What became of an order to end something: all that was released, and what was
 /// still there at the deadline.
 struct receipt {
-  errc why = errc::none; ///< `not_found`: there is none such
+  /// `not_found`: there is none such; `not_available`: it may not be ended
+  /// (supervisor, inspector, probes, reapers); `overloaded`: too many orders are under
+  /// way, or another kind of end of this room is; `draining`: everything ends anyway.
+  errc why = errc::none;
   std::string_view
     target; ///< `reader`, `writer`, `connection`, `room`, `restart`
   std::uint64_t actor = 0;

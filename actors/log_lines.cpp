@@ -16,6 +16,8 @@ level loudness_of(const lifecycle_event& x) {
     case happening::room_restarted:
     case happening::limit:
       return level::warn;
+    case happening::action:
+      return x.why == errc::none && !x.clean ? level::error : level::warn;
     case happening::client_down:
     case happening::refused:
       return std::max(level::info, describe(x.why).loudness);
@@ -85,6 +87,21 @@ log_record line_of(const lifecycle_event& x) {
       break;
     case happening::draining:
       put("connections", x.number);
+      break;
+    case happening::action:
+      put("by", std::string_view{x.text});
+      put("target", std::string_view{x.more});
+      if (x.actor != 0)
+        put("actor", x.actor);
+      if (x.client != 0)
+        put("client", x.client);
+      if (!x.room.empty())
+        put("room", std::string_view{x.room});
+      put("reason", to_string(x.why));
+      put("memberships", x.number);
+      put("took_ms", x.number2);
+      put("clean", x.clean);
+      put("left", std::string_view{x.left});
       break;
   }
   return line;

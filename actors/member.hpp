@@ -39,6 +39,8 @@ struct member {
   std::atomic<bool> doomed{false};
   /// Deliveries it did not get because of an overflow policy.
   std::atomic<std::uint64_t> gaps{0};
+  /// Timers that were armed for it when its reader ended, and went with it.
+  std::atomic<std::uint32_t> timers{0};
   /// The ticket whose answer is due; 0: none. On its unit only: the reader sets
   /// it, whoever answers takes it.
   std::uint32_t ticket_due = 0;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -70,6 +72,9 @@ struct room_moved {
 struct room_lost {
   std::string room;
   errc why;
+  /// Whether the supervisor had this client as a member. If not, a join is still on
+  /// its way there and will be answered.
+  bool seated;
 };
 
 /// The rooms have caught up: the socket may be read again.
@@ -108,6 +113,13 @@ struct ask_written {
 
 // -- to the ROOM: owns the members and the stream of one room -------------------------
 
+/// What went with a room. Written until its `down_msg`, by whoever lost something.
+struct remains {
+  std::atomic<std::uint64_t> timers{0};
+  std::atomic<std::uint64_t> bytes{0}; ///< of publications nobody got
+  std::atomic<std::uint64_t> posts{0};
+};
+
 /// Adds a member. If its ticket is still due, it is answered through its writer and
 /// by `joined` to its reader, with the stream position from which the member misses
 /// nothing.
@@ -122,6 +134,8 @@ struct join {
 struct leave {
   client_id who;
   ticket by;
+  /// A reaper that wants `seat_answer` from the last roster concerned; null: none.
+  caf::actor confirm = nullptr;
 };
 
 /// Broadcasts in the order of arrival. If `asker` is set, it is answered through
@@ -147,6 +161,21 @@ struct adopt {
 /// Ends a room or an outlet for good; what was posted before is still sent.
 struct retire {
   errc why;
+  /// Where a room notes what went with it; null: nobody asked.
+  std::shared_ptr<remains> estate = nullptr;
+};
+
+/// Is this client, of this unit, in any roster? Of the room, or of the outlet
+/// there: `seat_answer`.
+struct ask_seat {
+  client_id who;
+  unit_id unit;
+  caf::actor whom;
+};
+
+/// How many members are there? Answered by `roster_size`.
+struct count_members {
+  caf::actor whom;
 };
 
 // -- to an OUTLET: a room's members on one other unit ---------------------------------
@@ -230,9 +259,12 @@ struct ask_books {
   std::function<void(books, caf::actor room, member_ptr client)> told;
 };
 
-/// An order from outside to end something.
+/// An order to end something, until it is answered by a receipt.
+using order_ptr = std::shared_ptr<inquiry<end_order, receipt>>;
+
+/// Such an order: from outside to the supervisor, and to a reaper.
 struct end_asked {
-  std::shared_ptr<inquiry<end_order, receipt>> what;
+  order_ptr what;
 };
 
 /// Somebody outside wants to follow a room or a connection.
@@ -241,11 +273,56 @@ struct follow_asked {
   std::weak_ptr<trace_sink> to;
 };
 
+/// Has the room asked again whether it knows a client that has left.
+struct confirm_seat {
+  client_id who;
+  unit_id unit;
+  std::string room;
+  caf::actor whom;
+};
+
 /// Drains: everybody is told to go, then the rooms end, then the supervisor.
 struct stop_all {};
 
 /// The supervisor's own pulse.
 struct tick {};
+
+// -- to a REAPER: sees one order to end something through ------------------------------
+
+/// The supervisor has given up the seats of the client in these rooms and told
+/// them.
+struct seats_left {
+  std::vector<std::string> rooms;
+};
+
+/// A room, or its outlet, behind the leave: whether it still knows the client.
+struct seat_answer {
+  std::string room;
+  bool known;
+};
+
+/// The question died with the room.
+struct seat_unanswered {
+  std::string room;
+};
+
+/// The client's descriptor is closed.
+struct descriptor_closed {};
+
+/// The supervisor has no record of the client any more.
+struct buried {};
+
+/// All actors of the room have ended, and its members were told or have moved on.
+struct room_over {
+  std::size_t actors;
+  std::size_t members;  ///< seats given up; of a restart: handed on
+  caf::actor successor; ///< of a restart; null if the room was left meanwhile
+};
+
+/// Members of a restarted room, by itself.
+struct roster_size {
+  std::size_t members;
+};
 
 // -- to the INSPECTOR and its PROBES ----------------------------------------------------
 
@@ -330,6 +407,16 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_seat)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::count_members)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::confirm_seat)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::seats_left)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::seat_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::seat_unanswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::descriptor_closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::buried)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::roster_size)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::reported)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::take_walk)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walk_on)

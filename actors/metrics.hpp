@@ -176,6 +176,8 @@ struct metrics {
   counter quarantined_now;     ///< rooms that are
   counter inspection_restarts; ///< of the inspector and its probes
   errc_counters commands_refused;
+  counter receipts;         ///< orders to end something that were answered
+  counter receipts_unclean; ///< of them, with something left at the deadline
   counter log_lost; ///< lifecycle events and log lines that found no room
 
   // -- histograms, one set per thread that writes ------------------------------------

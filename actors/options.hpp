@@ -47,6 +47,12 @@ struct supervisor_options {
   std::size_t drain_slice = 500;
   /// A room announced by a handshake that nobody joined is forgotten after this.
   std::chrono::milliseconds placement_timeout{15'000};
+  /// Orders to end something that are not answered yet; one more is refused as
+  /// `overloaded`. Each is an actor of about 1 KiB.
+  std::size_t ends_max = 64;
+  /// Until then an order is answered, with what is left. Longer than the goodbye
+  /// of a client that does not answer.
+  std::chrono::milliseconds end_deadline{8'000};
 };
 
 struct member_options {

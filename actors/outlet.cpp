@@ -34,6 +34,11 @@ bool outlet::receive(caf::mailbox_element& in) {
         deliver_to(*who, std::move(x.answer));
         tell(who->reader, left{name_});
       }
+      tell(x.what.confirm,
+           seat_answer{name_, here_.find(x.what.who) != nullptr});
+    },
+    [this](ask_seat& x) {
+      tell(x.whom, seat_answer{name_, here_.find(x.who) != nullptr});
     },
     [this](tick&) {
       here_.release(env_.member);
@@ -54,6 +59,13 @@ void outlet::stopped(errc) {
   catch_up_.disarm();
   room_ = nullptr;
   here_ = {};
+}
+
+void outlet::lost(caf::mailbox_element& in) {
+  dispatch(
+    in,
+    [this](outlet_leave& x) { tell(x.what.confirm, seat_unanswered{name_}); },
+    [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });
 }
 
 } // namespace greenroom

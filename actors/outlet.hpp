@@ -27,6 +27,7 @@ protected:
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
   bool linked_by(caf::attachable& x) const override;
+  void lost(caf::mailbox_element& in) override;
 
 private:
   const engine& env_;

@@ -69,6 +69,7 @@ struct socket_stats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::uint64_t frames_out = 0;
+  std::uint32_t timers = 0; ///< armed for it
 };
 
 /// Bytes under way to one member: mailbox and outbox together. The room adds
@@ -89,8 +90,26 @@ public:
     return queued_.load(std::memory_order_relaxed);
   }
 
+  /// Notes what the end of the connection threw away. It is subtracted as well.
+  void discard(std::uint64_t bytes, std::uint64_t frames) noexcept {
+    if (bytes == 0 && frames == 0)
+      return;
+    discarded_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    discarded_frames_.fetch_add(frames, std::memory_order_relaxed);
+  }
+
+  std::uint64_t discarded_bytes() const noexcept {
+    return discarded_bytes_.load(std::memory_order_relaxed);
+  }
+
+  std::uint64_t discarded_frames() const noexcept {
+    return discarded_frames_.load(std::memory_order_relaxed);
+  }
+
 private:
   std::atomic<std::uint64_t> queued_{0};
+  std::atomic<std::uint64_t> discarded_bytes_{0};
+  std::atomic<std::uint64_t> discarded_frames_{0};
 };
 
 using flow_ptr = std::shared_ptr<flow_counter>;

@@ -89,13 +89,16 @@ void reader::stopped(errc why) {
     e.number = who_->flow->queued();
     home().report(std::move(e));
   }
+  auto timers = std::uint32_t{heartbeat_ && heartbeat_->armed() ? 1U : 0U};
   if (socket_) {
+    timers += socket_->stats().timers;
     who_->doomed.store(true, std::memory_order_relaxed);
     if (open_)
       socket_->close(who_->dialect->close_words(why));
     else
       socket_->refuse(why);
   }
+  who_->timers.store(timers, std::memory_order_relaxed);
   socket_.reset();
   rooms_.clear();
   asked_.reset();
@@ -393,7 +396,7 @@ void reader::lose(const room_lost& x) {
       tell_loss(x.why, x.room);
   } else if (asked_->what == verb::leave) {
     answer_own();
-  } else if (who_->redeem(asked_->by)) {
+  } else if (x.seated && who_->redeem(asked_->by)) {
     if (!open_)
       quit(x.why);
     refuse(verb::join, asked_->by.id, asked_->by.kind, x.why, x.room);

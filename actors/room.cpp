@@ -23,7 +23,10 @@ bool room::receive(caf::mailbox_element& in) {
       end_turn();
     },
     [this](join& x) { add(x); }, //
-    [this](leave& x) { drop(x); },
+    [this](leave& x) { drop(x); }, [this](ask_seat& x) { look_for(x); },
+    [this](count_members& x) {
+      tell(x.whom, roster_size{here_.size() + elsewhere_.size()});
+    },
     [this](adopt& x) {
       for (auto& m : x.members)
         add(m);
@@ -33,12 +36,15 @@ bool room::receive(caf::mailbox_element& in) {
       catch_up_.look_at(here_);
     },
     [this](retire& x) {
+      estate_ = std::move(x.estate);
       end_turn();
       quit(x.why);
     });
 }
 
 void room::stopped(errc why) {
+  if (estate_)
+    estate_->timers = (catch_up_.armed() ? 1 : 0) + (delay_.armed() ? 1 : 0);
   catch_up_.disarm();
   delay_.disarm();
   // A crash reaches the outlets through their links.
@@ -64,11 +70,19 @@ bool room::linked_by(caf::attachable& x) const {
 }
 
 void room::lost(caf::mailbox_element& in) {
-  dispatch(in, [this](post& x) {
-    env_.counts->posts_lost.add();
-    if (x.asker)
-      apologize(*x.asker, {x.id, x.kind, 0});
-  });
+  dispatch(
+    in,
+    [this](post& x) {
+      env_.counts->posts_lost.add();
+      if (estate_) {
+        estate_->bytes += x.what.bytes.size();
+        estate_->posts += 1;
+      }
+      if (x.asker)
+        apologize(*x.asker, {x.id, x.kind, 0});
+    },
+    [this](leave& x) { tell(x.confirm, seat_unanswered{name_}); },
+    [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });
 }
 
 // A publication without its place in the stream is answered as well: its sender
@@ -119,11 +133,14 @@ void room::drop(const leave& x) {
       deliver_to(*who, answer_to(who->id, *who->dialect, verb::leave, x.by));
       tell(who->reader, left{name_});
     }
+    tell(x.confirm, seat_answer{name_, here_.find(x.who) != nullptr});
     return;
   }
   auto i = elsewhere_.find(x.who);
-  if (i == elsewhere_.end())
+  if (i == elsewhere_.end()) {
+    tell(x.confirm, seat_unanswered{name_}); // an outlet may know it
     return;
+  }
   auto seat = i->second;
   elsewhere_.erase(i);
   use_dialect(seat.dialect, -1);
@@ -137,6 +154,16 @@ void room::drop(const leave& x) {
     tell(entry.first, retire{errc::none});
     outlets_.erase(seat.unit);
   }
+}
+
+void room::look_for(const ask_seat& x) {
+  auto i = outlets_.find(x.unit);
+  if (here_.find(x.who) != nullptr || elsewhere_.contains(x.who))
+    tell(x.whom, seat_answer{name_, true});
+  else if (i != outlets_.end())
+    tell(i->second.first, x);
+  else
+    tell(x.whom, seat_answer{name_, false});
 }
 
 caf::actor& room::outlet_on(unit_id where) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -63,6 +64,7 @@ private:
 
   void add(join& x);
   void drop(const leave& x);
+  void look_for(const ask_seat& x);
   void take(post& x);
   void end_turn();
   void apologize(member& who, const ticket& by) const;
@@ -88,6 +90,7 @@ private:
   std::vector<acknowledgement> due_; // for publications of this turn
   std::size_t turn_bytes_ = 0;
   bool flush_asked_ = false;
+  std::shared_ptr<remains> estate_; // of an end on demand
   delay delay_;
 };
 

@@ -13,9 +13,6 @@ namespace {
 
 constexpr std::chrono::milliseconds idle_beat{1000};
 constexpr std::chrono::milliseconds drain_beat{20};
-// What a room weighs beside its connections when a new one is placed: rooms that
-// are announced together must not all land on the same unit.
-constexpr std::size_t room_weight = 4;
 
 void prune(std::deque<steady_time>& times, steady_time before) {
   while (!times.empty() && times.front() <= before)
@@ -59,6 +56,7 @@ bool supervisor::receive(caf::mailbox_element& in) {
     [this](socket_gone& x) {
       if (auto* c = who_.client(x.who)) {
         c->socket_gone = true;
+        tell(reaper_of_client(x.who), descriptor_closed{});
         if (c->over())
           bury(*c);
         else if (!c->reader_down)
@@ -76,16 +74,13 @@ bool supervisor::receive(caf::mailbox_element& in) {
              c != nullptr ? c->who : member_ptr{});
     },
     [this](looked& x) { tell(inspector_, std::move(x)); },
-    [](end_asked& x) {
-      receipt none;
-      none.why = errc::not_found;
-      x.what->answer(std::move(none));
-    },
+    [this](end_asked& x) { order(x.what); },
     [](follow_asked& x) {
       if (auto to = x.to.lock())
         to->ended(errc::not_found);
     },
-    [this](tick&) { beat(); }, //
+    [this](confirm_seat& x) { ask_room(x); }, //
+    [this](tick&) { beat(); },                //
     [this](stop_all&) { drain(); });
 }
 
@@ -98,6 +93,7 @@ void supervisor::stopped(errc) {
   who_ = {};
   troupes_.clear();
   room_of_outlet_.clear();
+  reapers_.clear(); // they see this end
   for (auto& p : probes_)
     tell(p, retire{errc::none});
   probes_.clear();
@@ -169,6 +165,10 @@ void supervisor::seat(join_room& x) {
   auto* r = find_or_announce(x.room, why);
   if (r == nullptr)
     return refuse(x, *c, why);
+  if (r->ending == room_end::close) {
+    r->parked.push_back(std::move(x));
+    return;
+  }
   if (std::any_of(c->seats.begin(), c->seats.end(),
                   [r](auto& s) { return s.room == r; }))
     return refuse(x, *c, errc::already_joined);
@@ -253,6 +253,7 @@ void supervisor::add_outlet(const outlet_up& x) {
   if (i == troupes_.end())
     return;
   ++i->second.outlets;
+  ++i->second.outlets_all;
   room_of_outlet_.emplace(x.outlet->id(), x.of);
   monitor(x.outlet);
 }
@@ -276,16 +277,25 @@ bool supervisor::troupe_member_down(std::uint64_t who, errc why) {
   auto gone = std::move(i->second);
   troupes_.erase(i);
   auto* r = who_.room(gone.room);
-  if (r != nullptr && r->where && r->where->id() == id)
-    room_crashed(*r);
-  else if (gone.why != errc::none) // it was about to end anyway
-    tell_of_move(gone.room, r != nullptr ? r->where : caf::actor{});
+  if (r != nullptr && r->where && r->where->id() == id) {
+    if (r->ending == room_end::close)
+      room_closed_on_demand(*r, 1 + gone.outlets_all);
+    else if (r->ending == room_end::restart)
+      room_restarted_on_demand(*r, 1 + gone.outlets_all);
+    else
+      room_crashed(*r);
+  } else { // it was about to end anyway
+    if (gone.why != errc::none)
+      tell_of_move(gone.room, r != nullptr ? r->where : caf::actor{});
+    tell(reaper_of_room(id), room_over{1 + gone.outlets_all, 0, nullptr});
+  }
   return true;
 }
 
 void supervisor::member_left(room_entry& x) {
   --x.members;
-  if (x.members == 0 && !x.named && !x.quarantined)
+  if (x.members == 0 && !x.named && !x.quarantined
+      && x.ending != room_end::close)
     close(x, errc::none);
 }
 
@@ -326,22 +336,30 @@ void supervisor::room_crashed(room_entry& x) {
     x.where = nullptr;
     x.members = 0;
     for (auto& [id, c] : who_.clients()) {
-      std::erase_if(c.seats, [&x](auto& s) { return s.room == &x; });
-      tell(c.who->reader, room_lost{x.name, errc::room_closed});
+      auto n = std::erase_if(c.seats, [&x](auto& s) { return s.room == &x; });
+      tell(c.who->reader, room_lost{x.name, errc::room_closed, n > 0});
     }
     return;
   }
   e.what = happening::room_restarted;
   home().report(std::move(e));
   env_.counts->rooms_restarted.add();
+  replace(x);
+}
+
+// Starts the successor of a room that has ended, with its members.
+// @returns how many there are
+std::size_t supervisor::replace(room_entry& x) {
   start_room(x);
   adopt members;
   for (auto& [id, c] : who_.clients())
     for (auto& s : c.seats)
       if (s.room == &x)
         members.members.push_back({c.who, s.options, s.by});
+  auto count = members.members.size();
   tell(x.where, std::move(members));
   tell_of_move(x.name, x.where);
+  return count;
 }
 
 // Also to those that are not members any more: a leave may have died with the old
@@ -374,6 +392,8 @@ void supervisor::monitor_down(const caf::down_msg& x) {
       finish_drain();
     return;
   }
+  if (reaper_down(id))
+    return;
   if (!draining_)
     inspection_crashed(id);
 }
@@ -424,8 +444,10 @@ void supervisor::client_ended(client_entry& who, actor_kind which, errc why) {
 void supervisor::leave_all(client_entry& who) {
   auto seats = std::move(who.seats);
   who.seats.clear();
+  auto reaper = reaper_of_client(who.who->id);
   for (auto& s : seats) {
-    tell(s.room->where, leave{who.who->id, {}});
+    tell(s.room->where, leave{who.who->id, {}, reaper});
+    who.left.push_back(s.room->name);
     lifecycle_event e;
     e.what = happening::left;
     e.client = who.who->id;
@@ -435,6 +457,7 @@ void supervisor::leave_all(client_entry& who) {
     member_left(*s.room);
   }
   who.rooms_left = seats.size();
+  tell(reaper, seats_left{who.left});
 }
 
 void supervisor::bury(client_entry& who) {
@@ -450,6 +473,7 @@ void supervisor::bury(client_entry& who) {
   e.number = who.rooms_left;
   e.number2 = who.who->gaps.load(std::memory_order_relaxed);
   home().report(std::move(e));
+  tell(reaper_of_client(who.who->id), buried{});
   who_.erase_client(who.who->id);
   if (draining_)
     finish_drain();

@@ -15,6 +15,8 @@
 
 namespace greenroom {
 
+struct reap_target;
+
 /// Births, directions, deaths: holds every room and every pair, hears of each end
 /// through monitors, and cleans up behind it. Joins and deaths of a client both
 /// pass through here, so a room cannot see the leave before the join. Never waits:
@@ -30,6 +32,7 @@ protected:
   void monitor_down(const caf::down_msg& x) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
+  void lost(caf::mailbox_element& in) override;
 
 private:
   class pulse final : public timer {
@@ -48,15 +51,41 @@ private:
   struct troupe {
     std::string room;
     std::size_t outlets = 0;
+    std::size_t outlets_all = 0; ///< so far
     bool room_down = false;
     errc why = errc::none;
   };
+
+  /// An order to end something that is not answered yet.
+  struct reaping {
+    caf::actor reaper;
+    client_id client = 0;   ///< whom it is about, or
+    std::uint64_t room = 0; ///< which, by its actor
+  };
+
+  /// What a room weighs beside its connections when a new one is placed: rooms that
+  /// are announced together must not all land on the same unit.
+  static constexpr std::size_t room_weight = 4;
 
   void admit(client_up& x);
   void seat(join_room& x);
   void unseat(const leave_room& x);
   void answer_place(place& x);
   void refuse(const join_room& x, const client_entry& who, errc why);
+
+  // -- supervisor_ends.cpp: what is ended on demand
+  void order(order_ptr& x);
+  void end_actor(order_ptr& x);
+  void end_connection(order_ptr& x, client_entry* who, std::string_view target);
+  void end_room(order_ptr& x, room_entry* which, std::string_view target);
+  void turn_down(order_ptr& x, errc why);
+  bool start_reaper(order_ptr& x, reap_target what);
+  caf::actor reaper_of_client(client_id who) const;
+  caf::actor reaper_of_room(std::uint64_t which) const;
+  void ask_room(const confirm_seat& x);
+  void room_closed_on_demand(room_entry& x, std::size_t actors);
+  void room_restarted_on_demand(room_entry& x, std::size_t actors);
+  bool reaper_down(std::uint64_t id);
 
   void client_ended(client_entry& who, actor_kind which, errc why);
   void leave_all(client_entry& who);
@@ -70,6 +99,7 @@ private:
   void add_outlet(const outlet_up& x);
   bool troupe_member_down(std::uint64_t who, errc why);
   void room_crashed(room_entry& x);
+  std::size_t replace(room_entry& x);
   void inspection_crashed(std::uint64_t id);
   void tell_of_move(const std::string& name, const caf::actor& where);
   void start_inspector();
@@ -87,6 +117,7 @@ private:
   std::unordered_map<std::uint64_t, troupe> troupes_; // by the room's actor
   std::unordered_map<std::uint64_t, std::uint64_t> room_of_outlet_;
   std::vector<std::size_t> load_; // connections per unit
+  std::vector<reaping> reapers_;  // at most `ends_max`
   std::vector<caf::actor> probes_;
   caf::actor inspector_;
   std::deque<steady_time> inspector_crashes_; // and of probes

@@ -45,6 +45,7 @@ void writer::stopped(errc) {
 void writer::lost(caf::mailbox_element& in) {
   dispatch(in, [this](deliver& x) {
     flow_->sub(x.what->size());
+    flow_->discard(x.what->size(), x.what->frames());
     counts_.discarded.add(x.what->frames());
   });
 }

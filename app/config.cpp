@@ -438,6 +438,12 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.count("drain-slice", to.supervisor.drain_slice, 1, 1'000'000,
           "Connections told to go at once while stopping; the next so many "
           "after 20ms. Spreads their reconnects.");
+  t.count("ends-max", to.supervisor.ends_max, 1, 10'000,
+          "Orders to end a connection, actor or room that are not answered "
+          "yet. One more is refused.");
+  t.duration("end-deadline", to.supervisor.end_deadline, 100ms, 10min,
+             "Until then such an order is answered, with what is left. Unless "
+             "chosen, at least 3s more than --goodbye-timeout.");
   t.count("spread-members", to.supervisor.spread_members, 1, members_most,
           "Members from which on new ones of a room are spread over all "
           "threads.");
@@ -574,6 +580,9 @@ std::string finish(broker_options& x, const pending& later,
   if (!check.chosen("pong-timeout"))
     x.reader.pong_timeout =
       std::min(x.reader.pong_timeout, x.reader.ping_every / 2);
+  if (!check.chosen("end-deadline"))
+    x.supervisor.end_deadline =
+      std::max(x.supervisor.end_deadline, x.session.goodbye_timeout + 3s);
   for (const auto& text : later.rooms) {
     auto room = read_room(text, x.room_defaults, x.http.room_name_bytes_max);
     if (!room)

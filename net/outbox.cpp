@@ -44,7 +44,7 @@ bool outbox::append(wire_ptr what, bool counted, retention how) {
     return !closing_;
   if (closing_) {
     if (counted)
-      give_back(what->size());
+      reject(*what);
     return false;
   }
   closing_ = what->closes();
@@ -151,6 +151,11 @@ void outbox::give_back(std::uint64_t bytes) noexcept {
     flow_->sub(bytes);
 }
 
+void outbox::note_discard(std::uint64_t bytes, std::uint64_t frames) noexcept {
+  if (flow_)
+    flow_->discard(bytes, frames);
+}
+
 // -- dropping -------------------------------------------------------------------
 
 void outbox::take_off(std::size_t i) noexcept {
@@ -182,6 +187,13 @@ std::uint64_t outbox::drop_oldest(std::uint64_t keep) noexcept {
 }
 
 std::uint64_t outbox::discard_unsent() noexcept {
+  auto before = bytes_;
+  auto frames = cut_unsent();
+  note_discard(before - bytes_, frames);
+  return frames;
+}
+
+std::uint64_t outbox::cut_unsent() noexcept {
   if (count_ == 0)
     return 0;
   auto before = frames_;
@@ -242,6 +254,7 @@ std::uint64_t outbox::clear() noexcept {
     }
   }
   auto dropped = frames_ - already_out;
+  note_discard(bytes_, dropped);
   for (std::uint32_t i = 0; i < count_; ++i)
     take_off(i);
   offset_ = cut_ = cut_frames_ = 0;

@@ -36,7 +36,10 @@ public:
   void put_first(wire_ptr what);
 
   /// Gives the bytes of a counted block back that nobody will send.
-  void reject(const wire& what) noexcept { give_back(what.size()); }
+  void reject(const wire& what) noexcept {
+    give_back(what.size());
+    note_discard(what.size(), what.frames());
+  }
 
   bool empty() const noexcept { return count_ == 0; }
 
@@ -99,6 +102,8 @@ private:
   void pop_first() noexcept;
   void shorten(std::size_t n) noexcept;
   void give_back(std::uint64_t bytes) noexcept;
+  void note_discard(std::uint64_t bytes, std::uint64_t frames) noexcept;
+  std::uint64_t cut_unsent() noexcept;
   void take_off(std::size_t i) noexcept;
 
   flow_ptr flow_;

@@ -367,8 +367,14 @@ std::uint64_t ws_session::drop_oldest(std::uint64_t keep) {
 }
 
 socket_stats ws_session::stats() const {
-  return {waiting().bytes(), waiting().frames(), bytes_in(), bytes_out(),
-          frames_out()};
+  socket_stats result;
+  result.bytes_queued = waiting().bytes();
+  result.frames_queued = waiting().frames();
+  result.bytes_in = bytes_in();
+  result.bytes_out = bytes_out();
+  result.frames_out = frames_out();
+  result.timers = armed() ? 1 : 0;
+  return result;
 }
 
 void ws_session::on_blocked() noexcept {

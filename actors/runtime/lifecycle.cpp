@@ -18,6 +18,8 @@ std::string_view to_string(actor_kind x) noexcept {
       return "reader";
     case actor_kind::writer:
       return "writer";
+    case actor_kind::reaper:
+      return "reaper";
     case actor_kind::last_:
       break;
   }
@@ -52,6 +54,8 @@ std::string_view to_string(happening x) noexcept {
       return "limit";
     case happening::draining:
       return "draining";
+    case happening::action:
+      return "action";
   }
   return "unknown";
 }

@@ -17,6 +17,7 @@ enum class actor_kind : std::uint8_t {
   outlet,
   reader,
   writer,
+  reaper,
   last_, // keep last
 };
 
@@ -36,6 +37,7 @@ enum class happening : std::uint8_t {
   room_quarantined,
   limit,
   draining,
+  action,
 };
 
 std::string_view to_string(happening x) noexcept;
@@ -54,6 +56,9 @@ struct lifecycle_event {
   std::uint64_t number2 = 0; ///< a second one
   std::string room;
   std::string text; ///< an exception, an address, a chain of exits
+  std::string more; ///< a second one
+  std::string left; ///< of an end on demand: what was left
+  bool clean = true;
 };
 
 using lifecycle_batch = std::vector<lifecycle_event>;

@@ -89,6 +89,8 @@ const std::multimap<std::string, std::string> shown_by = {
   {"crash-window", "CrashTest.ARoomThatCrashesAgainAndAgainIsQuarantined"},
   {"drain-timeout", "SystemLimitTest.ADrainThatTakesTooLongIsCutOff"},
   {"drain-slice", "SystemLimitTest.GoodbyesAreSaidInSlices"},
+  {"ends-max", "ReaperTest.OrdersUnderWayAreBounded"},
+  {"end-deadline", "ReaperTest.WhatIsLeftAtTheDeadlineIsNamed"},
   {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},
   {"placement-timeout", "RoomLimitTest.APlaceThatNobodyTakesIsForgotten"},
   {"log-lines-max", "DrainSignalsTest.ALogThatNobodyReadsBlocksNothing"},

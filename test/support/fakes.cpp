@@ -194,6 +194,7 @@ void fake_socket::read_on() {
 void fake_socket::discard_waiting() {
   for (auto& [x, how] : waiting_) {
     flow->sub(x->size());
+    flow->discard(x->size(), x->frames());
     discarded += x->frames();
   }
   waiting_.clear();
@@ -264,6 +265,7 @@ void fake_socket::append(wire_ptr what, retention how) {
     throw std::logic_error("nothing was appended");
   if (closing_ || gone) {
     flow->sub(what->size());
+    flow->discard(what->size(), what->frames());
     discarded += what->frames();
     return;
   }
@@ -327,6 +329,7 @@ socket_stats fake_socket::stats() const {
   socket_stats result;
   result.bytes_queued = waiting_bytes_;
   result.frames_queued = waiting_.size();
+  result.timers = goodbye_.armed() ? 1 : 0;
   return result;
 }
 

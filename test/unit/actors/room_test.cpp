@@ -112,7 +112,7 @@ TEST_F(RoomTest, ANewRoomHasAnEpochOfItsOwn) {
   ann->emit("join 1 red\njoin 2 blue");
   run();
   ASSERT_THAT(ann->epochs, SizeIs(2));
-  EXPECT_THAT(ann->epochs[0], SizeIs(4));
+  EXPECT_THAT(ann->epochs[0], SizeIs(8));
   EXPECT_NE(ann->epochs[0], ann->epochs[1]);
 }
 

@@ -47,6 +47,8 @@ protected:
     env.member.outbound_bytes_max = 400;
     env.supervisor_limits.rooms_on_demand = true;
     env.supervisor_limits.crashes_max = 1'000'000;
+    // Such small steps take their time: what is answered must be clean.
+    env.supervisor_limits.end_deadline = 10min;
     on_demand.members_max = 6;
     start({{"a", {}}, {"b", {.write_delay = 30ms}}, {"c", {.members_max = 3}}});
   }
@@ -74,6 +76,8 @@ protected:
     } else if (crashes) {
       sabotage_one();
     }
+    if (ends && roll(400) == 0)
+      end_one();
   }
 
   void arrive() {
@@ -134,6 +138,36 @@ protected:
     });
     if (!candidates.empty())
       tell(candidates[roll(candidates.size())], sabotage{});
+  }
+
+  /// Ends anything, on demand.
+  void end_one() {
+    end_order x;
+    x.what = static_cast<end_target>(roll(4));
+    x.room = some_room();
+    if (!people.empty())
+      x.client = people[roll(people.size())].line->id;
+    auto& u = at(static_cast<unit_id>(roll(unit_count)));
+    std::vector<std::uint64_t> ids;
+    u.each_actor([&ids](const actor& a) { ids.push_back(a.id()); });
+    if (!ids.empty())
+      x.actor = ids[roll(ids.size())];
+    at(static_cast<unit_id>(roll(unit_count))).enter();
+    ++orders;
+    tell(env.supervisor,
+         end_asked{std::make_shared<inquiry<end_order, receipt>>(
+           std::move(x), [this](const receipt& r) { receipts.push_back(r); })});
+  }
+
+  /// Every order was answered once, and nothing was left.
+  void check_receipts() {
+    EXPECT_EQ(receipts.size(), orders);
+    for (auto& r : receipts) {
+      EXPECT_TRUE(r.clean || r.why != errc::none)
+        << r.target << " of client " << r.client << ", room '" << r.room
+        << "': " << testing::PrintToString(r.left);
+      well_done += r.clean ? 1 : 0;
+    }
   }
 
   // -- what must hold ------------------------------------------------------------
@@ -226,11 +260,16 @@ protected:
       }
     }
     check_stream();
+    check_receipts();
     EXPECT_EQ(books().memberships, memberships);
   }
 
   std::mt19937_64 random{random_seed()};
   bool crashes = true;
+  bool ends = false; // on demand
+  std::size_t orders = 0;
+  std::vector<receipt> receipts;
+  std::size_t well_done = 0; // orders that ended something
   std::vector<person> people;
   std::map<moment, std::string> stream;
   std::size_t memberships = 0;
@@ -251,6 +290,24 @@ TEST_F(SimulationTest, CrashesLeaveNothingBehindAndNobodyUnanswered) {
   play(20'000);
   EXPECT_GT(counts.publications.get(), 100);
   EXPECT_GT(counts.rooms_restarted.get(), 5);
+}
+
+TEST_F(PeaceTest, EndsOnDemandLeaveNothingAndEverybodyIsTold) {
+  crashes = false;
+  ends = true;
+  env.supervisor_limits.restarts_max = 1; // they do not count
+  play(40'000);
+  EXPECT_GT(counts.publications.get(), 100);
+  EXPECT_EQ(counts.crashes.get(), 0);
+  EXPECT_EQ(counts.rooms_quarantined.get(), 0);
+  EXPECT_GT(well_done, 30u);
+}
+
+TEST_F(SimulationTest, EndsOnDemandAmidCrashesHaveCleanReceiptsToo) {
+  ends = true;
+  env.supervisor_limits.restarts_max = 1'000'000;
+  play(40'000);
+  EXPECT_GT(well_done, 30u);
 }
 
 TEST_F(SimulationTest, RoomsThatCrashAgainAndAgainAreClosedInPeace) {

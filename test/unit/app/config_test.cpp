@@ -124,6 +124,8 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--crash-window=47ms",
                  "--drain-timeout=48ms",
                  "--drain-slice=49",
+                 "--ends-max=56",
+                 "--end-deadline=157ms",
                  "--spread-members=50",
                  "--placement-timeout=51ms",
                  "--log-format=text",
@@ -161,6 +163,8 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_EQ(x.session.idle_timeout, 24ms);
   EXPECT_EQ(x.session.write_progress_timeout, 25ms);
   EXPECT_EQ(x.session.goodbye_timeout, 26ms);
+  EXPECT_EQ(x.supervisor.ends_max, 56u);
+  EXPECT_EQ(x.supervisor.end_deadline, 157ms);
   EXPECT_EQ(x.session.message_bytes_max, 27u);
   EXPECT_EQ(x.reader.messages_per_second, 28u);
   EXPECT_EQ(x.reader.bytes_per_second, 29u);
