@@ -54,6 +54,9 @@ constexpr table_type table = {{
   {errc::not_found, "not_found", 1008, 404, level::debug},
   {errc::method_not_allowed, "method_not_allowed", 1008, 405, level::debug},
   {errc::upgrade_required, "upgrade_required", 1002, 426, level::info},
+  {errc::host_refused, "host_refused", 1008, 421, level::warn},
+  {errc::forbidden, "forbidden", 1008, 403, level::warn},
+  {errc::answer_timeout, "answer_timeout", 1011, 504, level::error},
 }};
 
 constexpr bool in_order() {

@@ -57,6 +57,9 @@ enum class errc : std::uint8_t {
   not_found,
   method_not_allowed,
   upgrade_required, ///< not a WebSocket request, or not version 13
+  host_refused,     ///< a Host that is not ours: DNS rebinding
+  forbidden,        ///< this token, or nobody, may do that
+  answer_timeout,   ///< our own actors did not answer in time
   last_,            // keep last
 };
 

@@ -212,6 +212,11 @@ inline counter& at(policy_counters& xs, overflow_policy by) noexcept {
   return xs[static_cast<std::size_t>(by)];
 }
 
+inline const counter& at(const policy_counters& xs,
+                         overflow_policy by) noexcept {
+  return xs[static_cast<std::size_t>(by)];
+}
+
 inline counter& at(errc_counters& xs, errc code) noexcept {
   return xs[static_cast<std::size_t>(code)];
 }

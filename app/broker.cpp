@@ -20,8 +20,10 @@
 #include "actors/runtime/unit.hpp"
 #include "actors/supervisor.hpp"
 #include "greenroom_version.hpp"
+#include "net/api/inspect_service.hpp"
 #include "net/io_loop.hpp"
 #include "net/listener.hpp"
+#include "net/routes.hpp"
 
 namespace greenroom {
 
@@ -33,6 +35,11 @@ using namespace std::chrono_literals;
 constexpr auto stop_grace = 1000ms;
 // Without a supervisor nobody is told to go; the inspector says why it crashed.
 constexpr auto crash_grace = 100ms;
+
+// Of the inspection listener: connections the kernel holds, and what it hides of a
+// slow reader's stream.
+constexpr int inspect_backlog = 128;
+constexpr std::size_t inspect_send_buffer = 64 * 1024;
 
 // EX_SOFTWARE of sysexits.h: our own fault, start me again.
 constexpr int exit_software = 70;
@@ -64,6 +71,8 @@ struct broker::parts {
   std::optional<desk> front;
   inspection_desk inside{env};
   std::optional<net::listener> listener;
+  std::shared_ptr<net::inspect_service> inspect;
+  std::optional<net::listener> inspect_door;
   std::vector<std::thread> threads;
   std::mutex mutex;
   std::condition_variable changed;
@@ -71,6 +80,41 @@ struct broker::parts {
   bool over = false;
   errc why = errc::none;
   std::optional<steady_time> drain_deadline;
+
+  /// Opens the second door. Those behind it are few: one loop serves them.
+  void open_inspection() {
+    auto& o = options;
+    inspect =
+      std::make_shared<net::inspect_service>(o.inspect, inside, counts, log);
+    net::listener_options where;
+    where.bind = o.inspect.bind;
+    where.port = o.inspect.port;
+    where.backlog = inspect_backlog;
+    where.connections_max = o.inspect.connections_max;
+    where.connections_per_address_max = o.inspect.connections_max;
+    where.trusted_proxies = o.listener.trusted_proxies;
+    where.accept_backoff = o.listener.accept_backoff;
+    auto http = o.http;
+    http.origins.clear();
+    http.keep_alive_max = o.inspect.connections_max;
+    http.answer_timeout = o.inspect.answer_timeout;
+    auto session = o.session;
+    session.send_buffer_bytes = inspect_send_buffer;
+    auto open = [&] {
+      inspect_door.emplace(std::vector{loops.front().get()}, *front, where,
+                           http, session, inspect->listener_counts(), log,
+                           net::service{net::inspect_routes(), inspect.get()});
+      inspect_door->open();
+    };
+    try {
+      open();
+    } catch (const std::system_error& error) {
+      if (!o.inspect.port_is_a_wish || error.code().value() != EADDRINUSE)
+        throw;
+      where.port = 0;
+      open();
+    }
+  }
 
   void end_units(std::chrono::milliseconds grace) {
     for (auto& u : units)
@@ -94,6 +138,7 @@ broker::~broker() {
   for (auto& x : p.loops)
     x->abandon_all();
   p.listener.reset();
+  p.inspect_door.reset();
   p.env.supervisor = nullptr;
   p.units.clear();
   if (p.system)
@@ -134,6 +179,8 @@ void broker::start() {
   p.listener.emplace(loops, *p.front, o.listener, o.http, o.session, p.counts,
                      p.log);
   p.listener->open();
+  if (o.inspect.on)
+    p.open_inspection();
   p.env.supervisor =
     spawn_on<supervisor>(*p.units.front(), p.env, o.rooms, o.room_defaults);
   p.env.supervisor->attach_functor([&p](const caf::error& x) {
@@ -148,6 +195,10 @@ void broker::start() {
 
 std::uint16_t broker::port() const {
   return parts_->listener->port();
+}
+
+std::uint16_t broker::inspect_port() const {
+  return parts_->inspect_door ? parts_->inspect_door->port() : 0;
 }
 
 void broker::drain() {
@@ -182,6 +233,9 @@ int broker::wait() {
   if (finished && why != errc::none)
     p.log.write(log_record{level::error, "supervisor_down"}.with(
       "reason", to_string(why)));
+  // Whoever looks may look until the end, at the drain above all.
+  if (p.inspect_door)
+    p.inspect_door->stop();
   const bool crashed = finished && why != errc::none;
   p.end_units(crashed ? crash_grace : stop_grace);
   return crashed ? exit_software : 0;

@@ -32,6 +32,9 @@ public:
   /// The port that is listened on, also if 0 was asked for. @pre started
   std::uint16_t port() const;
 
+  /// The port of the inspection listener; 0: there is none. @pre started
+  std::uint16_t inspect_port() const;
+
   /// Begins to end: no more connections, 1001 to everyone. Returns at once; later
   /// calls do nothing. Any thread.
   void drain();

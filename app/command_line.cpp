@@ -216,7 +216,11 @@ result<command_line> read_command_line(std::span<const option> rows,
       // CLI11 takes whatever follows.
       if (by_flag && text.starts_with("--"))
         return usage(fmt::format("{} needs a value", flag_of(row)));
-      if (auto wrong = row.set(text); !wrong.empty())
+      auto wrong = row.set(text);
+      if (!wrong.empty() && row.secret)
+        return usage(
+          fmt::format("{}: {}", by_flag ? flag_of(row) : variable, wrong));
+      if (!wrong.empty())
         return usage(by_flag
                        ? fmt::format("{} {}: {}", flag_of(row), text, wrong)
                        : fmt::format("{}={}: {}", variable, text, wrong));

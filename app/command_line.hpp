@@ -33,6 +33,8 @@ struct option {
   bool bare = false;
   /// It has no variable: only a subcommand knows it.
   bool flag_only = false;
+  /// What it is given is not repeated in an error.
+  bool secret = false;
 };
 
 std::string flag_of(const option& row);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -130,6 +131,34 @@ std::string set_choice(T& to, std::string_view text,
   }
   return fmt::format("expected {}{}", list_of(words),
                      did_you_mean(nearest(text, known)));
+}
+
+/// A token itself, or what stands in the file behind an @.
+std::string set_token(std::string& to, std::string_view text) {
+  std::string token{text};
+  if (text.starts_with('@')) {
+    std::ifstream in{std::string{text.substr(1)}, std::ios::binary};
+    if (!in)
+      return "the file behind @ cannot be read";
+    token.resize(4 * KiB); // more is no token
+    in.read(token.data(), static_cast<std::streamsize>(token.size()));
+    token.resize(static_cast<std::size_t>(in.gcount()));
+    while (token.ends_with('\n') || token.ends_with('\r'))
+      token.pop_back();
+  }
+  constexpr auto least = net::inspect_options::token_bytes_min;
+  // As in a header (RFC 6750 §2.1).
+  constexpr std::string_view marks = "-._~+/=";
+  auto fits = [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9') || marks.find(c) != std::string_view::npos;
+  };
+  if (token.size() < least || !std::all_of(token.begin(), token.end(), fits))
+    return fmt::format("expected at least {} letters, digits or {}, or @FILE, "
+                       "such as from: openssl rand -hex 32",
+                       least, marks);
+  to = std::move(token);
+  return {};
 }
 
 constexpr std::uint64_t members_most = 10'000'000;
@@ -451,6 +480,64 @@ std::vector<option> option_table(broker_options& to, pending& later) {
              "A new room is forgotten if the connection that asked for it does "
              "not join it for so long.");
 
+  t.group("Inspection");
+  t.add(
+    "inspect-bind", "ADDRESS", to.inspect.bind,
+    "Address of the inspection listener: API, page and metrics. Beyond this "
+    "machine it needs --inspect-token.",
+    [&to](std::string_view text) -> std::string {
+      auto address = parse_address(text);
+      if (!address)
+        return "expected an IP address, such as 127.0.0.1 or ::";
+      to.inspect.bind = *address;
+      return {};
+    });
+  t.add("inspect-port", "N|off", fmt::format("{}", to.inspect.port),
+        "Its TCP port. 0 takes a free one, and so does the default if it is "
+        "taken; the log tells which. off: there is none.",
+        [&to](std::string_view text) -> std::string {
+          to.inspect.on = text != "off";
+          if (!to.inspect.on)
+            return {};
+          auto wrong = set_count(to.inspect.port, text, 0, 65535);
+          return wrong.empty() ? wrong : wrong + ", or off";
+        });
+  t.add(
+     "inspect-token", "TOKEN", "",
+     "Who may look: clients that send it as Authorization: Bearer TOKEN. "
+     "@FILE reads it from a file. None: everybody on this machine.",
+     [&to](std::string_view text) { return set_token(to.inspect.token, text); })
+    .secret = true;
+  t.add("inspect-act-token", "TOKEN", "",
+        "Who may end connections and rooms, and look. None: nobody may end "
+        "anything.",
+        [&to](std::string_view text) {
+          return set_token(to.inspect.act_token, text);
+        })
+    .secret = true;
+  t.add("inspect-host", "NAME", "",
+        "A name by which browsers may call the inspection listener, beside "
+        "addresses and localhost. Others get 421: the name of a foreign page "
+        "may lead here (DNS rebinding).",
+        [&to](std::string_view text) -> std::string {
+          auto name = net::authority::parse(text);
+          if (!name || name->port)
+            return "expected a name without a port, such as broker.internal";
+          to.inspect.hosts.push_back(name->host);
+          return {};
+        })
+    .repeatable = true;
+  t.count("inspect-connections-max", to.inspect.connections_max, 1, 100'000,
+          "Open sockets of the inspection listener. One more gets 503.");
+  t.count("inspect-streams-max", to.inspect.streams_max, 0, 100'000,
+          "Answers of it that go on, such as traces. One more gets 503.");
+  t.size("inspect-stream-buffer", to.inspect.stream_bytes_max, 1 * KiB, 1 * GiB,
+         "Events of a trace that wait for a slow reader. More are lost and "
+         "counted in its stream.");
+  t.duration("inspect-timeout", to.inspect.answer_timeout, 10ms, 10min,
+             "From a question to its answer. Over it: 504. Unless chosen, at "
+             "least 2s more than --end-deadline.");
+
   t.group("Log");
   t.one_of("log-format", "FORMAT", to.log.format, format_words,
            "json: an object per line. text: for people. auto: text on a "
@@ -544,6 +631,15 @@ public:
       return fmt::format("{} is more than {}: goodbyes would be cut short",
                          timed("goodbye-timeout", session.goodbye_timeout),
                          timed("drain-timeout", x_.drain_timeout));
+    const auto& inspect = x_.inspect;
+    if (inspect.on && !loopback(inspect.bind) && inspect.token.empty())
+      return fmt::format(
+        "{} {} needs {}: everybody who can reach it could look "
+        "inside",
+        told("inspect-bind"), inspect.bind, told("inspect-token"));
+    if (!inspect.token.empty() && inspect.token == inspect.act_token)
+      return fmt::format("{} and {} are the same: whoever looks could act",
+                         told("inspect-token"), told("inspect-act-token"));
 #ifndef GREENROOM_HAVE_URING
     if (x_.io_uring == io_uring_use::on)
       return fmt::format("{} on: this build has no io_uring", told("io-uring"));
@@ -575,6 +671,7 @@ std::string finish(broker_options& x, const pending& later,
   auto memory = std::min<std::uint64_t>(1 * GiB, usable_memory() / 4);
   x.member.process_bytes_max = later.process_bytes_max.value_or(
     std::max<std::uint64_t>(memory, x.member.outbound_bytes_max));
+  x.inspect.port_is_a_wish = !check.chosen("inspect-port");
   // One pace for all pings, whoever sends them.
   x.reader.ping_every = x.session.ping_every;
   if (!check.chosen("pong-timeout"))
@@ -583,6 +680,9 @@ std::string finish(broker_options& x, const pending& later,
   if (!check.chosen("end-deadline"))
     x.supervisor.end_deadline =
       std::max(x.supervisor.end_deadline, x.session.goodbye_timeout + 3s);
+  if (!check.chosen("inspect-timeout"))
+    x.inspect.answer_timeout =
+      std::max(x.inspect.answer_timeout, x.supervisor.end_deadline + 2s);
   for (const auto& text : later.rooms) {
     auto room = read_room(text, x.room_defaults, x.http.room_name_bytes_max);
     if (!room)

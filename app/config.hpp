@@ -46,6 +46,7 @@ struct broker_options {
   net::listener_options listener;
   net::http_options http;
   net::session_options session;
+  net::inspect_options inspect;
   reader_options reader;
   member_options member;
   supervisor_options supervisor;

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <ctime>
+#include <iterator>
 #include <random>
 
+#include "net/api/json_rows.hpp"
 #include "net/beast.hpp"
 
 namespace greenroom::net {
@@ -34,14 +36,28 @@ std::string http_date() {
 http_response refusal(errc why, std::string_view allow) {
   auto& row = describe(why);
   http_response out;
+  out.why = why;
   out.status = row.http;
   out.body = fmt::format("{{\"error\":\"{}\"}}\n", row.name);
-  if (row.http == 405)
+  if (row.http == 401) // RFC 6750 §3
+    out.fields = "WWW-Authenticate: Bearer realm=\"greenroom\"\r\n";
+  else if (row.http == 405)
     out.fields = fmt::format("Allow: {}\r\n", allow);
   else if (row.http == 426)
     out.fields = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
   else if (row.http == 503)
     out.fields = fmt::format("Retry-After: {}\r\n", retry_after());
+  return out;
+}
+
+http_response refusal(const fault& why) {
+  auto out = refusal(why.code);
+  if (why.detail.empty())
+    return out;
+  out.body = fmt::format("{{\"error\":\"{}\",\"detail\":", to_string(why.code));
+  append_json(out.body, why.detail);
+  out.body += "}\n";
+  out.detail = why.detail;
   return out;
 }
 
@@ -57,6 +73,7 @@ std::string to_text(const http_response& x, connection_use then,
                      "Content-Type: {}\r\n"
                      "Content-Length: {}\r\n"
                      "Cache-Control: no-store\r\n"
+                     "X-Content-Type-Options: nosniff\r\n"
                      "{}"
                      "Connection: {}{}\r\n"
                      "\r\n"
@@ -65,6 +82,33 @@ std::string to_text(const http_response& x, connection_use then,
                      http_date(), x.content_type, x.body.size(), x.fields,
                      upgrade, keep,
                      head_only ? std::string_view{} : std::string_view{x.body});
+}
+
+std::string stream_head(std::string_view content_type, bool chunked) {
+  // What is streamed must not wait in a proxy's buffer.
+  return fmt::format("HTTP/1.1 200 OK\r\n"
+                     "Date: {}\r\n"
+                     "Content-Type: {}\r\n"
+                     "{}"
+                     "Cache-Control: no-store\r\n"
+                     "X-Content-Type-Options: nosniff\r\n"
+                     "X-Accel-Buffering: no\r\n"
+                     "Connection: close\r\n"
+                     "\r\n",
+                     http_date(), content_type,
+                     chunked ? "Transfer-Encoding: chunked\r\n" : "");
+}
+
+void append_chunk(std::string& to, std::string_view bytes) {
+  if (bytes.empty())
+    return; // it would be the last one
+  fmt::format_to(std::back_inserter(to), "{:x}\r\n", bytes.size());
+  to += bytes;
+  to += "\r\n";
+}
+
+void append_last_chunk(std::string& to) {
+  to += "0\r\n\r\n";
 }
 
 } // namespace greenroom::net

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <optional>
 #include <utility>
+
+#include "net/api/inspect_service.hpp"
 
 namespace greenroom::net {
 
@@ -14,41 +17,7 @@ namespace {
 // What a lingering connection may still send before it is cut off.
 constexpr std::size_t thrown_away_max = 256 * 1024;
 
-// What a client sent, in a log line.
-constexpr std::size_t quoted_bytes_max = 200;
-
 } // namespace
-
-// -- refusal_log ------------------------------------------------------------------
-
-void refusal_log::write(errc why, std::string_view detail,
-                        const ip_address& client,
-                        std::string_view path) noexcept {
-  auto& what = describe(why);
-  if (!to_.wants(what.loudness))
-    return;
-  auto& seen = rows_[static_cast<std::size_t>(why)];
-  auto second =
-    std::chrono::floor<std::chrono::seconds>(std::chrono::steady_clock::now())
-      .time_since_epoch()
-      .count();
-  if (seen.last_second.exchange(second, std::memory_order_relaxed) == second) {
-    seen.unsaid.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  auto unsaid = seen.unsaid.exchange(0, std::memory_order_relaxed);
-  auto line = log_record{what.loudness, "request_refused"}
-                .with("reason", what.name)
-                .with("status", what.http)
-                .with("address", client.text());
-  if (!path.empty())
-    line = std::move(line).with("path", path.substr(0, quoted_bytes_max));
-  if (!detail.empty())
-    line = std::move(line).with("detail", detail.substr(0, quoted_bytes_max));
-  if (unsaid != 0)
-    line = std::move(line).with("more_before", unsaid);
-  to_.write(std::move(line));
-}
 
 // -- http_sessions ----------------------------------------------------------------
 
@@ -107,8 +76,9 @@ void http_session::ready(std::uint32_t events) {
     hung_up_ = true;
   if ((events & EPOLLIN) != 0 || hung_up_)
     readable_ = true;
-  // A reset ends everything; who merely stops sending may want its answer.
-  if ((events & EPOLLERR) != 0)
+  // A reset ends everything; who merely stops sending may want its answer, but not
+  // for ever.
+  if ((events & EPOLLERR) != 0 || (hung_up_ && phase_ == phase::streaming))
     phase_ = phase::over;
   else
     work();
@@ -126,6 +96,8 @@ void http_session::fired() {
     } else if (phase_ == phase::placing) {
       // Our own actors are too slow, or gone.
       refuse(fault{errc::overloaded, "no home was found in time"});
+    } else if (phase_ == phase::asking) {
+      refuse(fault{errc::answer_timeout, {}}, path_);
     } else if (idle_) {
       phase_ = phase::over;
     } else if (refusal_ != errc::none) {
@@ -154,6 +126,11 @@ void http_session::stop() {
   // What has arrived before is answered.
   if (phase_ == phase::reading)
     work();
+  if (phase_ == phase::streaming) {
+    stream_->stop();
+    pump();
+    return;
+  }
   if (phase_ == phase::reading && out_.empty()) {
     if (in_.empty())
       phase_ = phase::over;
@@ -172,6 +149,7 @@ void http_session::settle() noexcept {
 
 void http_session::work() {
   send();
+  feed();
   // A client that has many requests must not keep the others waiting.
   auto left = context().http.pipelined_max;
   while (phase_ == phase::reading && !last_answer_) {
@@ -200,8 +178,9 @@ void http_session::work() {
 
 // Reads once. @returns whether anything came
 bool http_session::receive() {
-  auto room = context().http.header_bytes_max
-              + (proxy_expected_ ? proxy_header_bytes_max : 0);
+  auto room = std::max(context().http.header_bytes_max
+                         + (proxy_expected_ ? proxy_header_bytes_max : 0),
+                       wanted_);
   if (!readable_ || ended_ || in_.size() >= room)
     return false;
   auto asked = std::min(room - in_.size(), io_loop::scratch_bytes);
@@ -258,6 +237,28 @@ bool http_session::take_proxy_header() {
 
 // @returns false if more bytes are needed
 bool http_session::take_request() {
+  if (wanted_ == 0 && !take_head())
+    return false;
+  if (in_.size() < wanted_ || phase_ != phase::reading || last_answer_)
+    return wanted_ == 0;              // without a head it was refused
+  std::string whole{in_, 0, wanted_}; // the request's texts point into it
+  in_.erase(0, wanted_);
+  wanted_ = 0;
+  scanner_ = {};
+  blank_line_ = false;
+  fresh_ = false;
+  std::string_view text{whole};
+  auto request = parse_head(text.substr(0, head_));
+  if (request)
+    serve(*request, text.substr(head_));
+  else
+    refuse(request.error());
+  return true;
+}
+
+// Finds the end of the head, and of a body that belongs to it.
+// @returns false if more bytes are needed; else it is known, or refused
+bool http_session::take_head() {
   // One empty line in front is to be ignored (RFC 9112 §2.2).
   if (!blank_line_ && in_.starts_with("\r\n")) {
     blank_line_ = true;
@@ -278,20 +279,41 @@ bool http_session::take_request() {
   }
   if (state == head_state::need_more)
     return false;
-  std::string head{in_, 0, known}; // the request's texts point into it
-  in_.erase(0, known);
-  scanner_ = {};
-  blank_line_ = false;
-  fresh_ = false;
-  auto request = parse_head(head);
-  if (request)
-    serve(*request);
-  else
-    refuse(request.error());
+  head_ = wanted_ = known;
+  if (context().serves.inspect != nullptr) // only there are routes with bodies
+    expect_body();
   return true;
 }
 
-void http_session::serve(const http_request& in) {
+void http_session::expect_body() {
+  auto request = parse_head(std::string_view{in_}.substr(0, head_));
+  if (!request || request->transfer_coded
+      || request->content_length > http_sessions::body_bytes_max)
+    return; // refused in a moment
+  wanted_ += request->content_length;
+  // RFC 9110 §10.1.1.
+  if (in_.size() < wanted_ && request->version_1_1
+      && request->lists("Expect", "100-continue"))
+    put("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// Whether whoever asks may. If not, it has been told.
+bool http_session::let_in(const http_request& in, const http_target& target,
+                          const way& found) {
+  auto* inspect = context().serves.inspect;
+  if (inspect == nullptr)
+    return true;
+  auto no = refusal_ != errc::none ? std::optional{refusal(refusal_)}
+                                   : inspect->refuse(in, target, found.to);
+  if (!no)
+    return true;
+  count(no->why, no->detail, target.path);
+  respond(*no,
+          in.has_body() ? connection_use::close : use_after(in.keep_alive));
+  return false;
+}
+
+void http_session::serve(const http_request& in, std::string_view body) {
   head_only_ = in.method == "HEAD";
   client_ =
     client_address(peer_, context().trusted, in.values("X-Forwarded-For"));
@@ -300,25 +322,71 @@ void http_session::serve(const http_request& in) {
     refuse(target.error());
     return;
   }
-  auto found = find_way(in, *target, context().http.room_name_bytes_max);
+  auto& serves = context().serves;
+  auto found =
+    find_way(in, *target, context().http.room_name_bytes_max, serves.table);
+  if (!let_in(in, *target, found))
+    return;
   if (found.upgrades && found.refusal == errc::none) {
     enter(in, *target, std::move(found));
     return;
   }
-  // Nothing here takes a body. One that is not read may hide a request, so the
-  // connection ends with it.
+  auto takes_body = found.to != nullptr && found.to->posts;
+  // A body that is not read may hide a request, so the connection ends with it.
   if (found.refusal != errc::none) {
     count(found.refusal, found.detail, target->path);
     respond(refusal(found.refusal,
                     found.to != nullptr ? allowed_methods(*found.to) : ""),
-            in.has_body() ? connection_use::close : use_after(in));
+            in.has_body() ? connection_use::close : use_after(in.keep_alive));
   } else if (in.transfer_coded) {
     refuse(fault{errc::bad_request, "a body of unknown length"}, target->path);
-  } else if (in.has_body()) {
+  } else if (in.has_body()
+             && (!takes_body
+                 || in.content_length > http_sessions::body_bytes_max)) {
     refuse(fault{errc::message_too_big, "a body"}, target->path);
   } else {
-    respond(found.to->answer({in, *target, context().desk}), use_after(in));
+    auto client = client_.text();
+    http_call call{in, *target, context().desk, body, client, serves.inspect};
+    if (found.to->ask != nullptr)
+      ask(call, found.to->ask);
+    else
+      respond(found.to->answer(call), use_after(in.keep_alive));
   }
+}
+
+// -- answers that come later ----------------------------------------------------
+
+void http_session::ask(const http_call& in, http_asker whom) {
+  phase_ = phase::asking;
+  keep_alive_ = in.request.keep_alive;
+  version_1_1_ = in.request.version_1_1;
+  path_ = in.target.path;
+  answer_until_ = now() + context().http.answer_timeout;
+  if (out_.empty()) // else once earlier answers are out
+    all_.loop_.timers().arm(*this, answer_until_);
+  whom(in, http_reply{[&loop = all_.loop_, session = handle(),
+                       question = ++question_](http_answer what) {
+         loop.post([session, question, x = std::move(what)]() mutable {
+           if (*session != nullptr)
+             (*session)->answered(question, std::move(x));
+         });
+       }});
+}
+
+void http_session::answered(std::uint64_t question, http_answer what) {
+  if (phase_ != phase::asking || question != question_)
+    return; // it has been told that this took too long
+  phase_ = phase::reading;
+  if (auto* stream = std::get_if<std::unique_ptr<http_stream>>(&what)) {
+    start_stream(std::move(*stream));
+  } else {
+    auto& x = std::get<http_response>(what);
+    if (x.why != errc::none)
+      count(x.why, x.detail, path_);
+    respond(x, use_after(keep_alive_));
+  }
+  work(); // goes on with the stream, or with what came behind the request
+  settle();
 }
 
 // -- upgrades ---------------------------------------------------------------------
@@ -417,21 +485,25 @@ void http_session::count(errc why, std::string_view detail,
   context().log.write(why, detail, client_, path);
 }
 
-connection_use http_session::use_after(const http_request& in) {
-  auto stays = in.keep_alive && refusal_ == errc::none && !ended_
+connection_use http_session::use_after(bool keep_alive) {
+  auto stays = keep_alive && refusal_ == errc::none && !ended_
                && !all_.stopping() && context().desk.ready()
                && (!in_.empty() || take_idle_place());
   return stays ? connection_use::keep : connection_use::close;
 }
 
 void http_session::respond(const http_response& what, connection_use then) {
-  auto waits = !out_.empty();
-  out_ += to_text(what, then, head_only_);
-  ++answers_;
   last_answer_ = then == connection_use::close;
   since_ = now(); // of the request behind it, if its bytes are here already
-  if (!waits)
+  ++answers_;
+  put(to_text(what, then, head_only_));
+}
+
+// Puts bytes behind those that wait.
+void http_session::put(std::string_view bytes) {
+  if (out_.empty())
     all_.loop_.timers().arm_in(*this, context().session.write_progress_timeout);
+  out_ += bytes;
   send();
 }
 
@@ -452,12 +524,72 @@ void http_session::send() {
   out_.clear();
   sent_ = 0;
   answers_ = 0;
-  if (last_answer_)
+  if (phase_ == phase::streaming)
+    disarm();
+  else if (phase_ == phase::asking)
+    all_.loop_.timers().arm(*this, answer_until_);
+  else if (last_answer_)
     linger();
   else if (phase_ == phase::placing)
     place();
   else
     wait_for_request();
+}
+
+// -- answers that go on -----------------------------------------------------------
+
+void http_session::start_stream(std::unique_ptr<http_stream> what) {
+  phase_ = phase::streaming;
+  stream_ = std::move(what);
+  ++answers_;
+  put(stream_head(stream_->content_type(), version_1_1_));
+  stream_->begin(all_.loop_, [&loop = all_.loop_, session = handle()] {
+    loop.post([session] {
+      if (*session != nullptr)
+        (*session)->pump();
+    });
+  });
+  if (all_.stopping())
+    stream_->stop();
+}
+
+void http_session::pump() {
+  feed();
+  settle();
+}
+
+// Sends what the stream has, once the client has taken what came before.
+void http_session::feed() {
+  // A stream that has something all the time must not keep the others waiting.
+  for (int left = 8; phase_ == phase::streaming && out_.empty(); --left) {
+    if (left == 0) {
+      all_.loop_.post([session = handle()] {
+        if (*session != nullptr)
+          (*session)->pump();
+      });
+      return;
+    }
+    std::string lines;
+    auto goes_on = stream_->next(lines);
+    std::string bytes;
+    if (version_1_1_)
+      append_chunk(bytes, lines);
+    else
+      bytes = std::move(lines);
+    if (!goes_on) {
+      if (version_1_1_)
+        append_last_chunk(bytes);
+      stream_.reset();
+      phase_ = phase::reading;
+      last_answer_ = true;
+    }
+    if (!bytes.empty())
+      put(bytes);
+    else if (!goes_on)
+      linger();
+    else
+      return;
+  }
 }
 
 // Closing a socket with unread bytes resets it, and a reset may overtake the last

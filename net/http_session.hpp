@@ -24,32 +24,13 @@
 #include "net/origin.hpp"
 #include "net/proxy_protocol.hpp"
 #include "net/quota.hpp"
+#include "net/refusal_log.hpp"
 #include "net/routes.hpp"
 #include "net/ws_session.hpp"
 
 namespace greenroom::net {
 
-/// Says why requests were refused, but of each reason at most one line a second:
-/// a storm of clients must not become a storm of lines. Any thread.
-class refusal_log {
-public:
-  explicit refusal_log(log_port& to) : to_(to) {}
-
-  /// @param path without the query, which may hold tokens
-  void write(errc why, std::string_view detail, const ip_address& client,
-             std::string_view path) noexcept;
-
-private:
-  struct row {
-    std::atomic<std::int64_t> last_second{-1};
-    std::atomic<std::int64_t> unsaid{0};
-  };
-
-  log_port& to_;
-  std::array<row, static_cast<std::size_t>(errc::last_)> rows_;
-};
-
-/// What all HTTP sessions of a process share.
+/// What all HTTP sessions of a listener share.
 struct http_context {
   http_options http;
   session_options session;
@@ -60,6 +41,8 @@ struct http_context {
   refusal_log log;
   /// Where a WebSocket may live, by unit.
   std::vector<ws_home*> homes;
+  /// What is found where, and who may ask for it.
+  service serves = {};
   /// Connections that idle between two requests.
   std::atomic<std::size_t> idle{0};
 };
@@ -87,6 +70,9 @@ public:
   /// it is told so all the same. The same while the broker drains.
   static constexpr std::chrono::milliseconds refused_timeout{2'000};
 
+  /// Bodies of requests, where a route takes them. Over it: 413.
+  static constexpr std::size_t body_bytes_max = 4 * 1024;
+
   http_sessions(http_context& context, io_loop& loop);
 
   http_sessions(const http_sessions&) = delete;
@@ -98,8 +84,8 @@ public:
   /// Begins a session; it may be over when this returns.
   void open(arrival what);
 
-  /// Ends those that wait for a request. The others get their answer or run into
-  /// their limits; none is kept alive any more.
+  /// Ends those that wait for a request, and streams. The others get their answer
+  /// or run into their limits; none is kept alive any more.
   void stop();
 
   bool stopping() const noexcept { return stopping_; }
@@ -119,8 +105,9 @@ private:
 
 /// One connection in its HTTP phase: reads requests, answers them in their order,
 /// or hands the socket over to a WebSocket session. Bytes wait in two bounded
-/// places: the request that is being read (`header_bytes_max`) and the answers
-/// the client has not taken (`pipelined_max`); beyond either nothing is read.
+/// places: the request that is being read (`header_bytes_max`, `body_bytes_max`) and
+/// the answers the client has not taken (`pipelined_max`); beyond either nothing is
+/// read. Nor is it while an answer is being waited for, or goes on.
 class http_session final : public fd_watcher, private timer {
 public:
   http_session(http_sessions& all, arrival what);
@@ -133,6 +120,8 @@ private:
   enum class phase : std::uint8_t {
     reading,   // requests
     placing,   // an upgrade, whose home is being looked for
+    asking,    // a request, whose answer is being waited for
+    streaming, // an answer that goes on
     lingering, // the last answer is out; what still comes is thrown away
     over,      // to be destroyed by whoever called in
   };
@@ -145,6 +134,8 @@ private:
   void abandoned() noexcept override;
   void go_on();
   void placed(unit_id home);
+  void answered(std::uint64_t question, http_answer what);
+  void pump();
   void stop();
 
   // Destroys the session if it is over: touch nothing behind it.
@@ -156,7 +147,12 @@ private:
   bool receive();
   bool take_proxy_header();
   bool take_request();
-  void serve(const http_request& in);
+  bool take_head();
+  void expect_body();
+  void serve(const http_request& in, std::string_view body);
+  bool let_in(const http_request& in, const http_target& target,
+              const way& found);
+  void ask(const http_call& in, http_asker whom);
   void enter(const http_request& in, const http_target& target, way found);
   void place();
   void throw_input_away();
@@ -166,7 +162,10 @@ private:
   void refuse(const fault& why, std::string_view path = {});
   void count(errc why, std::string_view detail, std::string_view path);
   void respond(const http_response& what, connection_use then);
-  connection_use use_after(const http_request& in);
+  connection_use use_after(bool keep_alive);
+  void put(std::string_view bytes);
+  void start_stream(std::unique_ptr<http_stream> what);
+  void feed();
   void send();
   void linger();
 
@@ -203,10 +202,19 @@ private:
   bool idle_ = false;        // counted among those that idle
   std::string in_;
   head_scanner scanner_;
+  std::size_t head_ = 0;   // bytes of a complete head that waits for its body
+  std::size_t wanted_ = 0; // bytes of both; 0: the head is not complete
   std::string out_;
   std::size_t sent_ = 0;    // bytes of `out_`
   std::size_t answers_ = 0; // in `out_`
   std::size_t thrown_away_ = 0;
+  // What is being asked or streamed.
+  std::uint64_t question_ = 0;
+  steady_time answer_until_;
+  bool keep_alive_ = false; // the request wants the connection to stay
+  bool version_1_1_ = true;
+  std::string path_;
+  std::unique_ptr<http_stream> stream_;
   // An upgrade that waits for its home, and the room that decides it.
   std::unique_ptr<ws_request> request_;
   std::string room_;

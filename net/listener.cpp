@@ -262,7 +262,8 @@ private:
 struct listener::parts final : porter {
   parts(const std::vector<io_loop*>& loops_, front_desk& desk,
         const listener_options& options_, const http_options& http,
-        const session_options& session, metrics& counts_, log_port& log_)
+        const session_options& session, metrics& counts_, log_port& log_,
+        const service& what)
     : loops(loops_), options(options_), counts(counts_), log(log_),
       places(quota::make(
         {options_.connections_max, options_.connections_per_address_max},
@@ -274,7 +275,8 @@ struct listener::parts final : porter {
               desk,
               counts_,
               refusal_log{log_},
-              {}},
+              {},
+              what},
       sessions{context, *loops.front()} {
     for (std::size_t i = 0; i < loops.size(); ++i) {
       homes.push_back(std::make_unique<ws_home>(
@@ -324,9 +326,9 @@ struct listener::parts final : porter {
 listener::listener(const std::vector<io_loop*>& loops, front_desk& desk,
                    const listener_options& options, const http_options& http,
                    const session_options& session, metrics& counts,
-                   log_port& log)
+                   log_port& log, const service& what)
   : parts_(std::make_unique<parts>(loops, desk, options, http, session, counts,
-                                   log)) {}
+                                   log, what)) {}
 
 listener::~listener() = default;
 

@@ -10,6 +10,7 @@
 #include "actors/ports.hpp"
 #include "net/io_loop.hpp"
 #include "net/options.hpp"
+#include "net/routes.hpp"
 
 namespace greenroom::net {
 
@@ -22,10 +23,12 @@ class listener {
 public:
   /// @param loops by unit; not empty
   /// @param desk, @param counts and @param log outlive the loops
+  /// @param what is served; what it refers to outlives this
   /// @throws std::invalid_argument for an origin or a network that is none
   listener(const std::vector<io_loop*>& loops, front_desk& desk,
            const listener_options& options, const http_options& http,
-           const session_options& session, metrics& counts, log_port& log);
+           const session_options& session, metrics& counts, log_port& log,
+           const service& what = {});
 
   ~listener();
 

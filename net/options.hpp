@@ -51,6 +51,8 @@ struct http_options {
   /// The broker's own host always may. Requests without Origin pass.
   std::vector<std::string> origins;
   std::size_t room_name_bytes_max = 255;
+  /// Answers that our own actors have to give: from the request to 504.
+  std::chrono::milliseconds answer_timeout{10'000};
 };
 
 struct listener_options {
@@ -65,6 +67,31 @@ struct listener_options {
   std::vector<std::string> trusted_proxies;
   /// How long the listener pauses when descriptors ran out.
   std::chrono::milliseconds accept_backoff{100};
+};
+
+/// The inspection listener. What is not here is as for the public one.
+struct inspect_options {
+  bool on = true;
+  std::string bind = "127.0.0.1";
+  std::uint16_t port = 8001;
+  /// If the port is taken, any other one will do.
+  bool port_is_a_wish = false;
+  /// Who may read; empty: everybody who reaches the listener.
+  std::string token;
+  /// Who may act, and read; empty: nobody may act.
+  std::string act_token;
+  /// Names in Host beside addresses and localhost.
+  std::vector<std::string> hosts;
+  /// Open sockets; over it: 503. Enough for some pages, of which each may hold six.
+  std::size_t connections_max = 64;
+  /// Answers that go on; over it: 503.
+  std::size_t streams_max = 16;
+  /// Events of a trace that wait for its reader; more are lost and counted.
+  std::size_t stream_bytes_max = 256 * 1024;
+  /// From a question to 504.
+  std::chrono::milliseconds answer_timeout{10'000};
+  /// Tokens that are shorter can be guessed and are refused.
+  static constexpr std::size_t token_bytes_min = 16;
 };
 
 } // namespace greenroom::net

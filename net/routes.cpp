@@ -3,6 +3,7 @@
 #include <array>
 
 #include "net/api/health.hpp"
+#include "net/api/inspect.hpp"
 #include "net/api/page.hpp"
 #include "net/protocols/centrifuge_json.hpp"
 #include "net/protocols/raw.hpp"
@@ -13,15 +14,44 @@ namespace {
 
 // A new dialect or HTTP call is one row here and a file of its own.
 constexpr std::array table{
-  //    path, WebSocket, answer to GET and HEAD
-  route{"/room/{name}", &enter_raw, nullptr},
-  route{"/connection/websocket", &enter_centrifuge, nullptr},
-  route{"/", nullptr, &answer_page},
-  route{"/chat.css", nullptr, &answer_page},
-  route{"/chat.js", nullptr, &answer_page},
-  route{"/centrifuge.js", nullptr, &answer_page},
-  route{"/health", nullptr, &answer_health},
-  route{"/ready", nullptr, &answer_ready},
+  route{.path = "/room/{name}", .enter = &enter_raw},
+  route{.path = "/connection/websocket", .enter = &enter_centrifuge},
+  route{.path = "/", .answer = &answer_page},
+  route{.path = "/chat.css", .answer = &answer_page},
+  route{.path = "/chat.js", .answer = &answer_page},
+  route{.path = "/centrifuge.js", .answer = &answer_page},
+  route{.path = "/health", .answer = &answer_health},
+  route{.path = "/ready", .answer = &answer_ready},
+};
+
+route page_at(std::string_view path) {
+  return {.path = path, .answer = &answer_page, .needs = right::page};
+}
+
+constexpr route read_at(std::string_view path, http_asker ask) {
+  return {.path = path, .ask = ask, .needs = right::read};
+}
+
+constexpr route act_at(std::string_view path, http_asker ask) {
+  return {.path = path, .ask = ask, .posts = true, .needs = right::act};
+}
+
+// The pages below /inspect come on top.
+constexpr std::array inspect_calls{
+  route{.path = "/inspect/rights", .answer = &answer_rights},
+  read_at("/inspect/overview", &ask_rows),
+  read_at("/inspect/actors", &ask_rows),
+  read_at("/inspect/rooms", &ask_rows),
+  read_at("/inspect/connections", &ask_rows),
+  read_at("/inspect/lag", &ask_rows),
+  read_at("/inspect/closed", &ask_rows),
+  read_at("/inspect/box", &ask_rows),
+  read_at("/inspect/trace", &ask_trace),
+  act_at("/inspect/kill", &ask_kill),
+  act_at("/inspect/restart", &ask_restart),
+  read_at("/metrics", &ask_metrics),
+  route{.path = "/health", .answer = &answer_health},
+  route{.path = "/ready", .answer = &answer_ready},
 };
 
 // Calls `f` with every segment of a pattern while it says true.
@@ -61,6 +91,17 @@ std::span<const route> routes() noexcept {
   return table;
 }
 
+std::span<const route> inspect_routes() noexcept {
+  static const auto all = [] {
+    std::vector<route> out{inspect_calls.begin(), inspect_calls.end()};
+    for (auto& x : pages())
+      if (x.path == "/inspect" || x.path.starts_with("/inspect/"))
+        out.push_back(page_at(x.path));
+    return out;
+  }();
+  return all;
+}
+
 way find_way(const http_request& request, const http_target& target,
              std::size_t room_name_bytes_max, std::span<const route> in) {
   way out;
@@ -73,14 +114,16 @@ way find_way(const http_request& request, const http_target& target,
     out.refusal = errc::not_found;
     return out;
   }
-  auto get = request.method == "GET";
-  auto head = request.method == "HEAD";
-  if (!get && !(head && out.to->answer != nullptr)) {
+  auto& to = *out.to;
+  auto get = request.method == "GET" && !to.posts;
+  auto head = request.method == "HEAD" && !to.posts && to.answers();
+  auto post = request.method == "POST" && to.posts;
+  if (!get && !head && !post) {
     out.refusal = errc::method_not_allowed;
     return out;
   }
-  out.upgrades = out.to->enter != nullptr && wants_websocket(request);
-  if (!out.upgrades && out.to->answer == nullptr) {
+  out.upgrades = to.enter != nullptr && wants_websocket(request);
+  if (!out.upgrades && !to.answers()) {
     out.refusal = errc::upgrade_required;
     out.detail = "no WebSocket handshake";
     return out;
@@ -94,7 +137,9 @@ way find_way(const http_request& request, const http_target& target,
 }
 
 std::string_view allowed_methods(const route& x) noexcept {
-  return x.answer != nullptr ? "GET, HEAD" : "GET";
+  if (x.posts)
+    return "POST";
+  return x.answers() ? "GET, HEAD" : "GET";
 }
 
 } // namespace greenroom::net

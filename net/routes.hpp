@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,14 @@
 
 namespace greenroom::net {
 
+/// Who may use a route of the inspection listener.
+enum class right : std::uint8_t {
+  none, ///< whoever comes: it shows nothing
+  page, ///< the same, and from a link on any page
+  read,
+  act,
+};
+
 /// One path and what is found there: a WebSocket, an answer, or both.
 struct route {
   /// Segments; `{name}` stands for any one, which must be a room's name.
@@ -23,10 +32,27 @@ struct route {
   result<entrance> (*enter)(const visit&) = nullptr;
   /// Answers GET and HEAD.
   http_handler answer = nullptr;
+  /// Answers as well, later.
+  http_asker ask = nullptr;
+  /// Whether `ask` is for POST, with a body, instead of GET and HEAD.
+  bool posts = false;
+  right needs = right::none;
+
+  bool answers() const noexcept { return answer != nullptr || ask != nullptr; }
 };
 
-/// The one table.
+/// What the public listener serves.
 std::span<const route> routes() noexcept;
+
+/// What the inspection listener serves.
+std::span<const route> inspect_routes() noexcept;
+
+/// What a listener serves.
+struct service {
+  std::span<const route> table = routes();
+  /// Of the inspection listener: who may ask, and who answers. Outlives it.
+  inspect_service* inspect = nullptr;
+};
 
 /// Where a request leads, or why nowhere.
 struct way {

@@ -68,6 +68,23 @@ void tell_start(const broker_options& x, std::uint16_t port, log_port& log) {
                       "--anonymous off"));
 }
 
+void tell_inspection(const net::inspect_options& x, std::uint16_t port,
+                     log_port& log) {
+  if (port == 0)
+    return;
+  auto taken = x.port != 0 && port != x.port;
+  auto line = log_record{taken ? level::warn : level::info, "inspecting"}
+                .with("address", x.bind)
+                .with("port", port)
+                .with("url", url_of("http", x.bind, port) + "/inspect")
+                .with("read", x.token.empty() ? "anybody" : "token")
+                .with("act", x.act_token.empty() ? "nobody" : "token");
+  if (taken)
+    line.add("advice", "the usual port is taken: choose one with "
+                       "--inspect-port");
+  log.write(std::move(line));
+}
+
 /// What signals do: end in good order, then at once.
 class signal_rules {
 public:
@@ -102,6 +119,7 @@ int run(invocation& x, log_port& log, metrics& counts) {
   broker b{x.options, log, counts};
   b.start();
   tell_start(x.options, b.port(), log);
+  tell_inspection(x.options.inspect, b.inspect_port(), log);
   signal_watch watch{signal_rules{b, log}};
   auto status = b.wait();
   log.write(log_record{level::info, "stopped"}.with("status", status));

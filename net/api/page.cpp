@@ -12,7 +12,6 @@ constexpr std::string_view policy =
   "Content-Security-Policy: default-src 'none'; script-src 'self'; "
   "style-src 'self'; connect-src 'self'; img-src 'self' data:; "
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-  "X-Content-Type-Options: nosniff\r\n"
   "Referrer-Policy: no-referrer\r\n";
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "test/support/broker_fixture.hpp"
 #include "test/support/ws_client.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,6 +25,11 @@ inline void expect_nothing_came(ws_client& member) {
 /// What the program would make of these flags, with a room and any port.
 inline broker_options options_of(std::vector<std::string> flags) {
   flags.insert(flags.begin(), {"--port=0", "--threads=2", "--room=lobby"});
+  auto inspects = [](const std::string& x) {
+    return x.starts_with("--inspect-port");
+  };
+  if (std::none_of(flags.begin(), flags.end(), inspects))
+    flags.emplace_back("--inspect-port=off");
   auto read = read_invocation(flags, {});
   if (!read)
     throw std::invalid_argument(std::string{read.error().detail});

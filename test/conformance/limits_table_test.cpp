@@ -93,6 +93,18 @@ const std::multimap<std::string, std::string> shown_by = {
   {"end-deadline", "ReaperTest.WhatIsLeftAtTheDeadlineIsNamed"},
   {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},
   {"placement-timeout", "RoomLimitTest.APlaceThatNobodyTakesIsForgotten"},
+  {"inspect-bind", "ConfigTest.BeyondThisMachineLookingNeedsAToken"},
+  {"inspect-port", "InspectionTest.ItHasAPortOfItsOwn"},
+  {"inspect-port", "InspectionTest.WithoutItThereIsNone"},
+  {"inspect-token", "InspectionTest.ATokenReadsAndAnotherOneActs"},
+  {"inspect-act-token", "InspectionTest.NobodyActsUntilThereIsAToken"},
+  {"inspect-host", "InspectionTest.OnlyNamesThatAreOursAreAskedFor"},
+  {"inspect-connections-max",
+   "InspectionTest.ConnectionsAreBoundedAndComeFree"},
+  {"inspect-streams-max", "InspectionTest.StreamsAreBoundedAndComeFree"},
+  {"inspect-stream-buffer",
+   "InspectStreamTest.ASlowReaderOfATraceLosesEventsWithACount"},
+  {"inspect-timeout", "InspectApiTest.WithoutAnAnswerInTimeItIs504AndTheEnd"},
   {"log-lines-max", "DrainSignalsTest.ALogThatNobodyReadsBlocksNothing"},
 };
 
@@ -102,6 +114,7 @@ const std::map<std::string, std::string> no_limit = {
   {"log-format", "the look of the log"},
   {"log-level", "what the log leaves out"},
   {"inspect-every", "a clock"},
+  {"inspect-sample", "a clock"},
   {"log-bytes-max", "as --log-lines-max, and no socket comes near it"},
 };
 

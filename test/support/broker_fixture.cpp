@@ -124,6 +124,7 @@ std::string to_string(const books& x) {
 broker_options roomy_options(const std::vector<std::string>& rooms) {
   broker_options result;
   result.listener.port = 0;
+  result.inspect.on = false;
   result.listener.connections_per_address_max = 100'000;
   result.reader.messages_per_second = 0;
   result.reader.bytes_per_second = 0;
@@ -348,6 +349,11 @@ process_options broker_command(std::vector<std::string> args,
   for (const auto* name : {"GREENROOM_SEED", "GREENROOM_IDLE_CONNECTIONS"})
     how.argv.insert(how.argv.end(), {"-u", name});
   how.argv.insert(how.argv.end(), {GREENROOM_BINARY, "--log-format=json"});
+  auto inspects = [](const std::string& x) {
+    return x.starts_with("--inspect-port");
+  };
+  if (std::none_of(args.begin(), args.end(), inspects))
+    how.argv.emplace_back("--inspect-port=off");
 #else
   throw std::logic_error("there is no binary in this build");
 #endif

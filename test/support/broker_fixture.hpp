@@ -109,6 +109,8 @@ public:
 
   std::uint16_t port() const { return broker_.port(); }
 
+  std::uint16_t inspect_port() const { return broker_.inspect_port(); }
+
   engine& env() { return broker_.env(); }
 
   const metrics& counts() const { return counts_; }
@@ -192,7 +194,8 @@ private:
   std::uint16_t number_ = 0;
 };
 
-/// How to start the program with these arguments and a log in JSON.
+/// How to start the program with these arguments and a log in JSON; without an
+/// inspection listener unless they name its port.
 process_options broker_command(std::vector<std::string> args,
                                process_options how = {});
 

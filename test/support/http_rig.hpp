@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "net/api/inspect_service.hpp"
 #include "net/listener.hpp"
 #include "net/options.hpp"
 #include "test/support/echo_desk.hpp"
@@ -33,6 +34,7 @@ public:
   net::listener_options listening;
   net::http_options http;
   net::session_options session;
+  net::service serves;
 
   void start(std::size_t loops = 1) {
     std::vector<net::io_loop*> all;
@@ -40,7 +42,9 @@ public:
       all.push_back(
         &loops_.emplace_back(std::make_unique<loop_thread>(counts, &log))
            ->loop());
-    door_.emplace(all, desk, listening, http, session, counts, log);
+    if (serves.inspect != nullptr)
+      sockets_ = &serves.inspect->listener_counts();
+    door_.emplace(all, desk, listening, http, session, *sockets_, log, serves);
     door_->open();
     for (auto& x : loops_)
       x->start();
@@ -78,9 +82,11 @@ public:
     return out;
   }
 
-  std::int64_t refused(errc why) const { return at(counts.refused, why).get(); }
+  std::int64_t refused(errc why) const {
+    return at(sockets_->refused, why).get();
+  }
 
-  std::int64_t open_sockets() const { return counts.connections_open.get(); }
+  std::int64_t open_sockets() const { return sockets_->connections_open.get(); }
 
   /// Waits for something that another thread does.
   static bool eventually(const std::function<bool()>& what) {
@@ -98,6 +104,7 @@ public:
   echo_desk desk;
 
 private:
+  metrics* sockets_ = &counts; // what the door counts
   std::vector<std::unique_ptr<loop_thread>> loops_;
   std::optional<net::listener> door_;
 };

@@ -2,6 +2,7 @@
 
 #include "app/config.hpp"
 
+#include <cstdlib>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -9,6 +10,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "app/values.hpp"
 
@@ -482,4 +484,78 @@ TEST(ConfigTest, HelpFitsATerminal) {
   std::istringstream lines{flags_help()};
   for (std::string line; std::getline(lines, line);)
     EXPECT_LE(line.size(), 80u) << line;
+}
+
+// -- inspection ---------------------------------------------------------------------
+
+TEST(ConfigTest, BeyondThisMachineLookingNeedsAToken) {
+  const std::string token = "0123456789abcdef";
+  for (auto address : {"0.0.0.0", "::", "192.0.2.1"}) {
+    EXPECT_THAT(error({"--inspect-bind", address}),
+                HasSubstr("needs --inspect-token"));
+    EXPECT_EQ(
+      good({"--inspect-bind", address, "--inspect-token", token}).inspect.bind,
+      address);
+    good({"--inspect-bind", address, "--inspect-port", "off"});
+  }
+  good({"--inspect-bind", "::1"});
+  good({"--inspect-bind", "127.0.0.2"});
+}
+
+TEST(ConfigTest, TheInspectionPortMayBeOff) {
+  EXPECT_TRUE(good({}).inspect.on);
+  EXPECT_EQ(good({}).inspect.port, 8001);
+  EXPECT_TRUE(good({}).inspect.port_is_a_wish);
+  auto x = good({"--inspect-port", "9001"}).inspect;
+  EXPECT_EQ(x.port, 9001);
+  EXPECT_FALSE(x.port_is_a_wish);
+  EXPECT_FALSE(good({"--inspect-port", "off"}).inspect.on);
+  EXPECT_THAT(error({"--inspect-port", "65536"}), HasSubstr("or off"));
+}
+
+TEST(ConfigTest, TokensAreHardToGuessAndNotTheSame) {
+  const std::string token = "0123456789abcdef";
+  EXPECT_EQ(good({"--inspect-token", token}).inspect.token, token);
+  EXPECT_EQ(
+    good({}, {"GREENROOM_INSPECT_ACT_TOKEN=" + token}).inspect.act_token,
+    token);
+  EXPECT_THAT(error({"--inspect-token", token, "--inspect-act-token", token}),
+              HasSubstr("whoever looks could act"));
+  for (auto bad : {"short", "with a blank in it", "0123456789abcdef\n",
+                   "0123456789\xc3\xbc"
+                   "abcdef"})
+    EXPECT_THAT(error({"--inspect-token", bad}), HasSubstr("at least 16"));
+}
+
+TEST(ConfigTest, ATokenIsNotRepeatedInAnError) {
+  for (auto& line : {error({"--inspect-token", "hunter2"}),
+                     error({}, {"GREENROOM_INSPECT_TOKEN=hunter2"}),
+                     error({"--inspect-act-token", "hunter2"}),
+                     error({"--inspect-tokn=hunter2"}),
+                     error({"--inspect-token", "@/hunter2"})})
+    EXPECT_EQ(line.find("hunter2"), std::string::npos) << line;
+}
+
+TEST(ConfigTest, ATokenMayStandInAFile) {
+  char path[] = "/tmp/greenroom-token-XXXXXX";
+  auto fd = ::mkstemp(path);
+  ASSERT_GE(fd, 0);
+  const std::string text = "0123456789abcdef\n";
+  EXPECT_EQ(::write(fd, text.data(), text.size()),
+            static_cast<ssize_t>(text.size()));
+  ::close(fd);
+  EXPECT_EQ(good({"--inspect-token", std::string{"@"} + path}).inspect.token,
+            "0123456789abcdef");
+  ::unlink(path);
+  EXPECT_THAT(error({"--inspect-token", std::string{"@"} + path}),
+              HasSubstr("cannot be read"));
+}
+
+TEST(ConfigTest, InspectionHostsAreNames) {
+  EXPECT_THAT(good({"--inspect-host", "Broker.Internal", "--inspect-host", "b"})
+                .inspect.hosts,
+              ElementsAre("broker.internal", "b"));
+  EXPECT_FALSE(accepted("--inspect-host", "broker.internal:8001"));
+  EXPECT_FALSE(accepted("--inspect-host", "http://broker.internal"));
+  EXPECT_FALSE(accepted("--inspect-host", ""));
 }

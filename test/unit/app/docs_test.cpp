@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,6 +17,9 @@
 #include "actors/errc.hpp"
 #include "actors/runtime/lifecycle.hpp"
 #include "app/config.hpp"
+#include "net/api/inspect_query.hpp"
+#include "net/api/metrics_text.hpp"
+#include "net/routes.hpp"
 
 using namespace greenroom;
 using testing::HasSubstr;
@@ -194,16 +198,43 @@ TEST(DocsTest, EveryLogMessageIsExplained) {
   EXPECT_EQ(names_under(text_of(root / "app/README.md"), "## Log"), written);
 }
 
-TEST(DocsTest, EveryCounterIsExplained) {
-  std::set<std::string> counted;
+TEST(DocsTest, TheTableOfMetricsIsThatOfTheCode) {
+  EXPECT_EQ(between(text_of(root / "app/README.md"), "metrics"),
+            "\n" + net::metrics_markdown() + "\n");
+}
+
+TEST(DocsTest, EveryCounterIsAMetric) {
   auto text = text_of(root / "actors/metrics.hpp");
-  std::regex field{R"((?:^|\n)  (?:errc_counters|policy_counters|counter) ([a-z_]+);)"};
+  auto written = text_of(root / "net/api/metrics_text.cpp");
+  std::regex field{
+    R"((?:^|\n)  (?:errc_counters|policy_counters|counter) ([a-z_]+);)"};
+  std::size_t n = 0;
   for (std::sregex_iterator i{text.begin(), text.end(), field}, end; i != end;
-       ++i)
-    counted.insert((*i)[1]);
-  EXPECT_GT(counted.size(), 15u);
-  EXPECT_EQ(names_under(text_of(root / "app/README.md"), "## Counters"),
-            counted);
+       ++i, ++n) {
+    auto name = (*i)[1].str();
+    if (name == "dropped")
+      continue; // the sum of dropped_by
+    EXPECT_TRUE(written.find("&metrics::" + name + "}") != std::string::npos
+                || written.find("counts_." + name + ",") != std::string::npos)
+      << name;
+  }
+  EXPECT_GT(n, 20u);
+}
+
+TEST(DocsTest, TheInspectionApiKnowsAllKindsOfActors) {
+  std::vector<std::string_view> all;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(actor_kind::last_); ++i)
+    all.push_back(to_string(static_cast<actor_kind>(i)));
+  auto known = net::actor_kinds();
+  EXPECT_EQ(std::vector<std::string_view>(known.begin(), known.end()), all);
+}
+
+TEST(DocsTest, TheInspectionApiIsDocumented) {
+  auto page = text_of(root / "net/api/README.md");
+  for (auto& x : net::inspect_routes())
+    if (x.needs != net::right::page) {
+      EXPECT_THAT(page, HasSubstr("`" + std::string{x.path} + "`"));
+    }
 }
 
 TEST(DocsTest, LinksOfTheFrontPageLeadSomewhere) {

@@ -19,6 +19,7 @@ TEST(HttpResponseTest, AnAnswerHasLengthDateAndConnection) {
                                  "Content-Type: application/json\r\n"
                                  "Content-Length: 2\r\n"
                                  "Cache-Control: no-store\r\n"
+                                 "X-Content-Type-Options: nosniff\r\n"
                                  "Connection: keep-alive\r\n\r\n\\{\\}"));
   EXPECT_THAT(to_text({}, connection_use::close),
               HasSubstr("\r\nConnection: close\r\n\r\n"));
@@ -66,4 +67,31 @@ TEST(HttpResponseTest, EveryReasonHasAStatusWithAPhrase) {
     EXPECT_THAT(to_text(refusal(row.code), connection_use::close),
                 Not(HasSubstr("Unknown")))
       << row.name;
+}
+
+TEST(HttpResponseTest, ARefusalMayHaveWordsForPeople) {
+  auto x = refusal(fault{errc::bad_request, "a \"limit\""});
+  EXPECT_EQ(x.status, 400u);
+  EXPECT_EQ(x.body,
+            "{\"error\":\"bad_request\",\"detail\":\"a \\\"limit\\\"\"}\n");
+  EXPECT_EQ(x.why, errc::bad_request);
+  EXPECT_EQ(refusal(fault{errc::not_found, {}}).body,
+            "{\"error\":\"not_found\"}\n");
+  EXPECT_THAT(refusal(errc::unauthorized).fields,
+              HasSubstr("WWW-Authenticate: Bearer"));
+  EXPECT_THAT(to_text(refusal(errc::host_refused), connection_use::keep),
+              HasSubstr("HTTP/1.1 421 Misdirected Request\r\n"));
+}
+
+TEST(HttpResponseTest, AStreamComesInChunks) {
+  auto head = stream_head("application/x-ndjson", true);
+  EXPECT_THAT(head, HasSubstr("\r\nTransfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(head, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(stream_head("application/x-ndjson", false),
+              Not(HasSubstr("chunked")));
+  std::string out;
+  append_chunk(out, "");
+  append_chunk(out, std::string(26, 'x'));
+  append_last_chunk(out);
+  EXPECT_EQ(out, "1a\r\n" + std::string(26, 'x') + "\r\n0\r\n\r\n");
 }

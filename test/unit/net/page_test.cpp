@@ -24,14 +24,23 @@ struct no_desk : front_desk {
   bool ready() const noexcept override { return true; }
 };
 
-http_response get(std::string_view path) {
+bool inside(std::string_view path) {
+  return path == "/inspect" || path.starts_with("/inspect/");
+}
+
+http_response get(std::string_view path, std::span<const route> from) {
   http_request in;
   in.method = "GET";
   auto target = parse_target(path);
-  auto way = find_way(in, *target, 255);
+  auto way = find_way(in, *target, 255, from);
   if (way.refusal != errc::none)
     return refusal(way.refusal);
   return way.to->answer({in, *target, no_desk{}});
+}
+
+// From the listener where it belongs.
+http_response get(std::string_view path) {
+  return get(path, inside(path) ? inspect_routes() : routes());
 }
 
 } // namespace
@@ -48,10 +57,19 @@ TEST(PageTest, EveryPageIsServedAsItIs) {
 }
 
 TEST(PageTest, EveryRouteToAPageHasOne) {
-  for (auto& x : routes())
-    if (x.answer == &answer_page) {
-      EXPECT_EQ(get(x.path).status, 200u) << x.path;
-    }
+  for (auto all : {routes(), inspect_routes()})
+    for (auto& x : all)
+      if (x.answer == &answer_page) {
+        EXPECT_EQ(get(x.path).status, 200u) << x.path;
+        EXPECT_EQ(x.needs == right::page, inside(x.path)) << x.path;
+      }
+}
+
+TEST(PageTest, ThePagesThatLookInsideAreElsewhere) {
+  for (auto& x : pages())
+    EXPECT_EQ(get(x.path, inside(x.path) ? routes() : inspect_routes()).status,
+              404u)
+      << x.path;
 }
 
 TEST(PageTest, TheFirstPageNamesOnlyWhatIsThere) {
@@ -67,7 +85,11 @@ TEST(PageTest, TheFirstPageNamesOnlyWhatIsThere) {
     ++files;
     EXPECT_EQ(get("/" + name).status, 200u) << name;
   }
-  EXPECT_EQ(files, pages().size() - 1);
+  auto all = pages();
+  EXPECT_EQ(files,
+            static_cast<std::size_t>(std::count_if(
+              all.begin(), all.end(), [](auto& x) { return !inside(x.path); }))
+              - 1);
 }
 
 TEST(PageTest, APageMayLoadNothingFromElsewhere) {
