@@ -14,6 +14,7 @@
 #include "app/commands/health.hpp"
 #include "app/commands/join.hpp"
 #include "app/commands/serve.hpp"
+#include "app/commands/top.hpp"
 #include "app/config.hpp"
 #include "greenroom_version.hpp"
 
@@ -41,6 +42,7 @@ constexpr std::array commands{
   command_row{"health", "Ask a running broker: exit status 0 if it is well.",
               health_command},
   command_row{"join", "Join a room: lines in, messages out.", join_command},
+  command_row{"top", "See what goes on inside a broker.", top_command},
   command_row{"bench", "Measure a broker and check every delivery.",
               bench_command},
   command_row{"version", "Say which version this is.", version_command},

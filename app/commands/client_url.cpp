@@ -30,17 +30,19 @@ std::string encode_strangers(std::string_view text) {
 
 } // namespace
 
-result<url> parse_url(std::string_view text) {
+result<url> parse_url(std::string_view text, std::string_view scheme) {
   auto encoded = encode_strangers(text);
   auto parsed = boost::urls::parse_uri(
     boost::urls::string_view{encoded.data(), encoded.size()});
   if (!parsed)
-    return wrong("expected ws://HOST[:PORT]/PATH");
-  if (parsed->scheme() == "wss")
-    return wrong("wss:// is not spoken here; ask for the broker itself, behind "
-                 "the proxy that speaks TLS");
-  if (parsed->scheme() != "ws")
-    return wrong("expected a URL that begins with ws://");
+    return wrong(fmt::format("expected {}://HOST[:PORT]/PATH", scheme));
+  std::string_view given{parsed->scheme().data(), parsed->scheme().size()};
+  if (given == std::string{scheme} + 's')
+    return wrong(fmt::format("{}:// is not spoken here; ask for the broker "
+                             "itself, behind the proxy that speaks TLS",
+                             given));
+  if (given != scheme)
+    return wrong(fmt::format("expected a URL that begins with {}://", scheme));
   if (parsed->encoded_host_address().empty())
     return wrong("the host is missing");
   if (parsed->has_userinfo())

@@ -117,7 +117,7 @@ TEST(DocsTest, HelpShowsEveryFlagWithDefaultAndVariable) {
 }
 
 TEST(DocsTest, HelpFitsATerminal) {
-  for (auto command : {"--help", "health --help"}) {
+  for (auto command : {"--help", "health --help", "top --help"}) {
     std::istringstream lines{help_of_binary(command)};
     for (std::string line; std::getline(lines, line);)
       EXPECT_LE(line.size(), 80u) << line;
