@@ -67,6 +67,15 @@ struct member_options {
 };
 
 struct room_limits {
+  /// Members that get a turn at once; the next ones get it in the next turn of the
+  /// unit, so that a huge room does not keep others waiting. 512 sends take some
+  /// 3 ms.
+  std::size_t members_per_slice = 512;
+  /// Share of a member's limit that a room sends in one turn of the unit: what a
+  /// burst brings more waits until the kernel was given that, or it would end
+  /// members that read as fast as they can.
+  std::size_t burst_share = 4;
+
   /// A turn buffer is sent when it holds so much: one slow member keeps at most
   /// this much alive per pointer.
   std::size_t turn_bytes_max = std::size_t{64} * 1024;

@@ -84,48 +84,62 @@ bool overflow(member& who, const wire_ptr& what, overflow_policy policy,
 
 } // namespace
 
-void roster::deliver_all(const broadcast& what, overflow_policy policy,
-                         const member_options& limits, metrics& counts) {
+bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
+                     overflow_policy policy, const member_options& limits,
+                     metrics& counts) {
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::int64_t deliveries = 0;
-  for (std::size_t p = 0; p < what.portions.size(); ++p) {
-    const auto& [dialect, bytes] = what.portions[p];
-    for (auto& g : groups_) {
-      if (g.dialect != dialect)
+  for (; at.group < groups_.size(); ++at.group, at.seat = 0) {
+    auto& g = groups_[at.group];
+    auto portion = std::find_if(what.portions.begin(), what.portions.end(),
+                                [&g](auto& x) { return x.dialect == g.dialect; });
+    if (portion == what.portions.end())
+      continue;
+    auto p = static_cast<std::size_t>(portion - what.portions.begin());
+    auto end = std::min(g.seats.size(), at.seat + most);
+    most -= end - at.seat;
+    for (; at.seat < end; ++at.seat) {
+      auto& s = g.seats[at.seat];
+      const auto* mine = &portion->bytes;
+      if (!s.echo && !what.cuts.empty())
+        if (auto i = what.cuts.find(s.who->id); i != what.cuts.end())
+          mine = &i->second;
+      if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
         continue;
-      for (auto& s : g.seats) {
-        const auto* mine = &bytes;
-        if (!s.echo && !what.cuts.empty())
-          if (auto i = what.cuts.find(s.who->id); i != what.cuts.end())
-            mine = &i->second;
-        if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
-          continue;
-        if (crowded && s.who->flow->queued() > limits.lagging_bytes) {
-          sentence(*s.who, errc::overloaded);
-          continue;
-        }
-        if (s.held && !let_go(s, limits)) {
+      if (crowded && s.who->flow->queued() > limits.lagging_bytes) {
+        sentence(*s.who, errc::overloaded);
+        continue;
+      }
+      if (s.held && !let_go(s, limits)) {
+        hold(s, what, p, counts);
+        continue;
+      }
+      auto size = (*mine)->size();
+      auto queued = s.who->flow->add(size);
+      if (queued > limits.outbound_bytes_max) [[unlikely]] {
+        if (policy == overflow_policy::conflate) {
+          s.who->flow->sub(size);
           hold(s, what, p, counts);
-          continue;
-        }
-        auto size = (*mine)->size();
-        auto queued = s.who->flow->add(size);
-        if (queued > limits.outbound_bytes_max) [[unlikely]] {
-          if (policy == overflow_policy::conflate) {
-            s.who->flow->sub(size);
-            hold(s, what, p, counts);
-          } else if (overflow(*s.who, *mine, policy, limits, counts)) {
-            ++deliveries;
-          }
-        } else {
+        } else if (overflow(*s.who, *mine, policy, limits, counts)) {
           ++deliveries;
-          tell(s.who->writer, deliver{*mine});
         }
+      } else {
+        ++deliveries;
+        tell(s.who->writer, greenroom::deliver{*mine});
       }
     }
+    if (at.seat < g.seats.size())
+      break;
   }
   counts.deliveries.add(deliveries * static_cast<std::int64_t>(what.events));
+  return at.group == groups_.size();
+}
+
+void roster::deliver_all(const broadcast& what, overflow_policy policy,
+                         const member_options& limits, metrics& counts) {
+  progress from_the_first;
+  deliver(what, from_the_first, index_.size(), policy, limits, counts);
 }
 
 // -- conflation -------------------------------------------------------------------
@@ -161,7 +175,7 @@ bool roster::let_go(seat& to, const member_options& limits) {
     return false;
   for (auto& [from, what] : *to.held) {
     to.who->flow->add(what->size());
-    tell(to.who->writer, deliver{std::move(what)});
+    tell(to.who->writer, greenroom::deliver{std::move(what)});
   }
   to.held.reset();
   --holding_;

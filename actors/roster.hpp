@@ -67,8 +67,21 @@ public:
 
   const std::vector<group>& groups() const noexcept { return groups_; }
 
-  /// Sends a turn to every member, whoever has too much under way is treated as
-  /// the room's policy says. Costs a message with a pointer per member.
+  /// How far a turn has come.
+  struct progress {
+    std::size_t group = 0;
+    std::size_t seat = 0;
+  };
+
+  /// Sends a turn to the next `most` members; whoever has too much under way is
+  /// treated as the room's policy says. Costs a message with a pointer per member.
+  /// @param at where to go on; members must not change before it has been finished
+  /// @returns whether all members have it
+  bool deliver(const broadcast& what, progress& at, std::size_t most,
+               overflow_policy policy, const member_options& limits,
+               metrics& counts);
+
+  /// As `deliver`, to all at once.
   void deliver_all(const broadcast& what, overflow_policy policy,
                    const member_options& limits, metrics& counts);
 

@@ -164,7 +164,9 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
       home_.adopt(*this);
       started();
     }
-    for (std::size_t n = 0; n < max && !quitting_;) {
+    if (std::exchange(paused_, false))
+      proceed();
+    for (std::size_t n = 0; n < max && !quitting_ && !paused_;) {
       auto* x = next();
       if (x == nullptr) {
         caf::mailbox_element* empty = nullptr;
@@ -179,6 +181,12 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
       ++handled_;
       ++n;
       handle(*in);
+      if (std::exchange(put_back_, false)) {
+        --handled_;
+        in.release();
+        x->next = fifo_;
+        fifo_ = x;
+      }
     }
   } catch (const std::exception& e) {
     home_.counts().crashes.add();

@@ -135,6 +135,18 @@ protected:
   /// Ends the actor after the current message.
   void quit(errc why) noexcept;
 
+  /// Handles nothing more in this turn of the unit: behind the current message
+  /// everybody else is run, what they sent goes out, and sockets are looked at.
+  /// Then `proceed` is called, first.
+  void pause() noexcept { paused_ = true; }
+
+  /// As `pause`, and handles the current message once more.
+  /// @pre the handler has left it as it was
+  void put_back() noexcept { paused_ = put_back_ = true; }
+
+  /// Goes on with what the actor has begun. It may pause again.
+  virtual void proceed() {}
+
   bool quitting() const noexcept { return quitting_; }
 
   /// Asks for a `down_msg` when `x` ends, also if it has already.
@@ -169,6 +181,8 @@ private:
   errc why_ = errc::none;
   bool started_ = false;
   bool quitting_ = false;
+  bool paused_ = false;
+  bool put_back_ = false;
 };
 
 /// Sends `what` to `to`; nobody answers. Any thread.

@@ -20,6 +20,7 @@ unit::unit(caf::actor_system& sys, unit_id id, event_loop& loop,
 unit::~unit() {
   // Whoever is still ready is let go without another turn.
   take_remote();
+  ready_paused();
   while (auto* x = ready_head_) {
     ready_head_ = x->next_ready_;
     x->intrusive_ptr_release_impl();
@@ -103,6 +104,7 @@ bool unit::turn() {
     reporter_(std::move(batch));
   }
   return polled + ran != 0 || unsent || ready_head_ != nullptr
+         || !paused_.empty()
          || !next_turn_.empty();
 }
 
@@ -162,8 +164,15 @@ void unit::take_remote() noexcept {
   }
 }
 
+void unit::ready_paused() noexcept {
+  for (auto* x : paused_)
+    push_ready(x);
+  paused_.clear();
+}
+
 std::size_t unit::run_ready(std::size_t budget) {
   take_remote();
+  ready_paused(); // behind those that only wanted to say something
   if (ready_head_ == nullptr)
     return 0;
   resume_started_ = std::chrono::steady_clock::now().time_since_epoch().count();
@@ -181,9 +190,13 @@ std::size_t unit::run_ready(std::size_t budget) {
       ready_tail_ = nullptr;
     ++n;
     if (x->resume(this, options_.messages_per_resume)
-        == caf::resumable::resume_later)
-      push_ready(x);
-    else
+        == caf::resumable::resume_later) {
+      if (x->paused_) {
+        x->ready_since_.store(resume_started_, std::memory_order_relaxed);
+        paused_.push_back(x);
+      } else
+        push_ready(x);
+    } else
       x->intrusive_ptr_release_impl();
   }
   return n;

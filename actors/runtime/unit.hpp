@@ -137,6 +137,7 @@ private:
   std::size_t run_ready(std::size_t budget);
   void take_remote() noexcept;
   void push_ready(actor* x) noexcept;
+  void ready_paused() noexcept;
 
   unit_id id_;
   event_loop& loop_;
@@ -145,6 +146,7 @@ private:
   // Actors with mail: an intrusive queue of this thread, and a stack for others.
   actor* ready_head_ = nullptr;
   actor* ready_tail_ = nullptr;
+  std::vector<actor*> paused_; // ready in the next turn
   std::atomic<actor*> remote_{nullptr};
   actor* live_ = nullptr;
   std::size_t live_count_ = 0;
