@@ -191,9 +191,11 @@ struct outlet_leave {
   wire_ptr answer;
 };
 
-/// One turn of the room, encoded.
+/// One turn of the room, encoded, and the answers to those publications of it that
+/// came from this unit.
 struct turn_out {
   std::shared_ptr<const broadcast> what;
+  std::vector<acknowledgement> due;
 };
 
 // -- to the SUPERVISOR: births, directions, deaths -------------------------------------

@@ -5,7 +5,7 @@ namespace greenroom {
 outlet::outlet(caf::actor_config& cfg, unit& home, const engine& env,
                caf::actor owner, std::string name, overflow_policy overflow)
   : actor(cfg, home, actor_kind::outlet), env_(env), room_(std::move(owner)),
-    name_(std::move(name)), overflow_(overflow), catch_up_(home, address()) {}
+    name_(std::move(name)), here_(env, home, address(), overflow) {}
 
 void outlet::started() {
   link_to(room_);
@@ -17,34 +17,31 @@ bool outlet::receive(caf::mailbox_element& in) {
   return dispatch(
     in,
     [this](turn_out& x) {
-      here_.deliver_all(*x.what, overflow_, env_.member, *env_.counts);
-      catch_up_.look_at(here_);
+      here_.begin(std::move(x.what));
+      due_ = std::move(x.due);
+      send_on();
     },
     [this](outlet_join& x) {
       auto who = x.what.who;
-      here_.add(who, x.what.options.echo);
+      here_.members().add(who, x.what.options.echo);
       if (who->redeem(x.what.by)) {
-        deliver_to(*who, std::move(x.answer));
+        deliver_to(*who, std::move(x.answer), env_.member);
         tell(who->reader, joined{name_, room_, x.read_only});
       }
     },
     [this](outlet_leave& x) {
-      auto who = here_.remove(x.what.who);
+      auto who = here_.members().remove(x.what.who);
       if (who && who->redeem(x.what.by)) {
-        deliver_to(*who, std::move(x.answer));
+        deliver_to(*who, std::move(x.answer), env_.member);
         tell(who->reader, left{name_});
       }
       tell(x.what.confirm,
-           seat_answer{name_, here_.find(x.what.who) != nullptr});
+           seat_answer{name_, here_.members().find(x.what.who) != nullptr});
     },
     [this](ask_seat& x) {
-      tell(x.whom, seat_answer{name_, here_.find(x.who) != nullptr});
+      tell(x.whom, seat_answer{name_, here_.members().find(x.who) != nullptr});
     },
-    [this](tick&) {
-      here_.release(env_.member);
-      catch_up_.look_at(here_);
-    },
-    [this](retire& x) { quit(x.why); });
+    [this](tick&) { here_.release(); }, [this](retire& x) { quit(x.why); });
 }
 
 std::uint64_t outlet::parent() const {
@@ -56,14 +53,36 @@ bool outlet::linked_by(caf::attachable& x) const {
 }
 
 void outlet::stopped(errc) {
-  catch_up_.disarm();
+  for (auto& x : due_)
+    apologize(name_, x, env_.member);
+  due_.clear();
+  here_.stop();
   room_ = nullptr;
-  here_ = {};
+}
+
+// While a turn is not with all members, nothing else is handled: the room's retire
+// waits behind it as well.
+void outlet::proceed() {
+  send_on();
+}
+
+void outlet::send_on() {
+  if (here_.go_on())
+    pause();
+  if (!here_.done())
+    return;
+  for (auto& x : due_)
+    acknowledge(x, env_.member);
+  due_.clear();
 }
 
 void outlet::lost(caf::mailbox_element& in) {
   dispatch(
     in,
+    [this](turn_out& x) {
+      for (auto& each : x.due)
+        apologize(name_, each, env_.member);
+    },
     [this](outlet_leave& x) { tell(x.what.confirm, seat_unanswered{name_}); },
     [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });
 }

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
-#include "actors/catch_up.hpp"
 #include "actors/engine.hpp"
+#include "actors/fan_out.hpp"
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
 #include "actors/runtime/actor.hpp"
@@ -28,14 +29,16 @@ protected:
   void stopped(errc why) override;
   bool linked_by(caf::attachable& x) const override;
   void lost(caf::mailbox_element& in) override;
+  void proceed() override;
 
 private:
+  void send_on();
+
   const engine& env_;
   caf::actor room_;
   std::string name_;
-  overflow_policy overflow_;
-  roster here_;
-  catch_up catch_up_;
+  fan_out here_;
+  std::vector<acknowledgement> due_; // for publications of the turn under way
 };
 
 } // namespace greenroom

@@ -218,7 +218,7 @@ void reader::beat() {
   } else if (!pinged_) {
     pinged_ = true;
     ++dialogue_.pings_out;
-    deliver_to(*who_, who_->dialect->ping());
+    deliver_to(*who_, who_->dialect->ping(), env_.member);
     home().timers().arm_in(*heartbeat_, limits.pong_timeout);
   } else {
     pinged_ = false;
@@ -368,7 +368,7 @@ void reader::answer_leave(const std::string& room, request_id id,
 }
 
 void reader::answer_with(const answer& x) {
-  deliver_to(*who_, who_->dialect->encode(x));
+  deliver_to(*who_, who_->dialect->encode(x), env_.member);
 }
 
 // -- rooms ------------------------------------------------------------------------------

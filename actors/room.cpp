@@ -10,8 +10,8 @@ namespace greenroom {
 room::room(caf::actor_config& cfg, unit& home, const engine& env,
            std::string name, room_options options)
   : actor(cfg, home, actor_kind::room), env_(env), name_(std::move(name)),
-    options_(options), epoch_(make_epoch()), catch_up_(home, address()),
-    delay_(*this) {}
+    options_(options), epoch_(make_epoch()),
+    here_(env, home, address(), options.overflow), delay_(*this) {}
 
 // -- behaviour ------------------------------------------------------------------------
 
@@ -22,40 +22,53 @@ bool room::receive(caf::mailbox_element& in) {
       flush_asked_ = false;
       end_turn();
     },
-    [this](join& x) { add(x); }, //
-    [this](leave& x) { drop(x); }, [this](ask_seat& x) { look_for(x); },
-    [this](count_members& x) {
-      tell(x.whom, roster_size{here_.size() + elsewhere_.size()});
+    // The membership of a turn is constant: first everybody gets what was posted.
+    [this](join& x) {
+      if (end_turn())
+        add(x);
+      else
+        put_back();
     },
+    [this](leave& x) {
+      if (end_turn())
+        drop(x);
+      else
+        put_back();
+    },
+    [this](ask_seat& x) { look_for(x); },
+    [this](count_members& x) { tell(x.whom, roster_size{members()}); },
     [this](adopt& x) {
       for (auto& m : x.members)
         add(m);
     },
-    [this](tick&) {
-      here_.release(env_.member);
-      catch_up_.look_at(here_);
-    },
+    [this](tick&) { here_.release(); },
     [this](retire& x) {
+      if (!end_turn()) {
+        put_back();
+        return;
+      }
       estate_ = std::move(x.estate);
-      end_turn();
       quit(x.why);
     });
 }
 
+void room::proceed() {
+  send_on();
+}
+
 void room::stopped(errc why) {
+  auto timers = here_.stop() + (delay_.armed() ? 1 : 0);
   if (estate_)
-    estate_->timers = (catch_up_.armed() ? 1 : 0) + (delay_.armed() ? 1 : 0);
-  catch_up_.disarm();
+    estate_->timers = timers;
   delay_.disarm();
   // A crash reaches the outlets through their links.
   for (auto& [where, entry] : outlets_)
     tell(entry.first, retire{why});
   outlets_.clear();
-  here_ = {};
   elsewhere_.clear();
   env_.counts->posts_lost.add(static_cast<std::int64_t>(turn_.size()));
   for (auto& x : due_)
-    apologize(*x.who, x.by);
+    apologize(name_, x, env_.member);
   due_.clear();
   turn_.clear();
 }
@@ -79,37 +92,23 @@ void room::lost(caf::mailbox_element& in) {
         estate_->posts += 1;
       }
       if (x.asker)
-        apologize(*x.asker, {x.id, x.kind, 0});
+        apologize(name_, {x.asker, {x.id, x.kind, 0}, {}}, env_.member);
     },
     [this](leave& x) { tell(x.confirm, seat_unanswered{name_}); },
     [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });
 }
 
-// A publication without its place in the stream is answered as well: its sender
-// may try again.
-void room::apologize(member& who, const ticket& by) const {
-  answer a;
-  a.what = verb::publish;
-  a.id = by.id;
-  a.kind = by.kind;
-  a.error = errc::fault;
-  a.room = name_;
-  a.client = who.id;
-  deliver_to(who, who.dialect->encode(a));
-  tell(who.reader, posted{});
-}
-
 // -- membership ------------------------------------------------------------------------
 
 void room::add(join& x) {
-  end_turn();
   auto who = x.who;
   const bool read_only = options_.raw == raw_access::read_only;
   if (who->unit == home().id()) {
-    if (here_.add(who, x.options.echo))
+    if (here_.members().add(who, x.options.echo))
       use_dialect(who->dialect, 1);
     if (who->redeem(x.by)) {
-      deliver_to(*who, answer_to(who->id, *who->dialect, verb::join, x.by));
+      deliver_to(*who, answer_to(who->id, *who->dialect, verb::join, x.by),
+                 env_.member);
       tell(who->reader, joined{name_, self(), read_only});
     }
     return;
@@ -126,14 +125,14 @@ void room::add(join& x) {
 }
 
 void room::drop(const leave& x) {
-  end_turn();
-  if (auto who = here_.remove(x.who)) {
+  if (auto who = here_.members().remove(x.who)) {
     use_dialect(who->dialect, -1);
     if (who->redeem(x.by)) {
-      deliver_to(*who, answer_to(who->id, *who->dialect, verb::leave, x.by));
+      deliver_to(*who, answer_to(who->id, *who->dialect, verb::leave, x.by),
+                 env_.member);
       tell(who->reader, left{name_});
     }
-    tell(x.confirm, seat_answer{name_, here_.find(x.who) != nullptr});
+    tell(x.confirm, seat_answer{name_, here_.members().find(x.who) != nullptr});
     return;
   }
   auto i = elsewhere_.find(x.who);
@@ -158,7 +157,7 @@ void room::drop(const leave& x) {
 
 void room::look_for(const ask_seat& x) {
   auto i = outlets_.find(x.unit);
-  if (here_.find(x.who) != nullptr || elsewhere_.contains(x.who))
+  if (here_.members().find(x.who) != nullptr || elsewhere_.contains(x.who))
     tell(x.whom, seat_answer{name_, true});
   else if (i != outlets_.end())
     tell(i->second.first, x);
@@ -210,7 +209,7 @@ void room::take(post& x) {
   turn_.push_back(std::move(e));
   env_.counts->publications.add();
   if (x.asker)
-    due_.push_back({std::move(x.asker), {x.id, x.kind, 0}});
+    due_.push_back({std::move(x.asker), {x.id, x.kind, 0}, {}});
   if (turn_bytes_ >= env_.room.turn_bytes_max
       || turn_.size() >= env_.room.turn_events_max) {
     end_turn();
@@ -225,14 +224,14 @@ void room::take(post& x) {
 }
 
 bool room::sees_itself(client_id who) const {
-  if (auto* seat = here_.find(who))
+  if (auto* seat = here_.members().find(who))
     return seat->echo;
   auto i = elsewhere_.find(who);
   return i == elsewhere_.end() || i->second.echo;
 }
 
 const protocol* room::dialect_of(client_id who) const {
-  if (auto* seat = here_.find(who))
+  if (auto* seat = here_.members().find(who))
     return seat->who->dialect;
   auto i = elsewhere_.find(who);
   return i == elsewhere_.end() ? nullptr : i->second.dialect;
@@ -255,9 +254,7 @@ void room::encode_latest(broadcast& out) const {
   std::reverse(out.latest.begin(), out.latest.end());
 }
 
-void room::end_turn() {
-  if (turn_.empty())
-    return;
+std::shared_ptr<broadcast> room::encode_turn() {
   auto out = std::make_shared<broadcast>();
   turn all{name_, epoch_, turn_};
   out->events = turn_.size();
@@ -281,20 +278,48 @@ void room::end_turn() {
   }
   if (options_.overflow == overflow_policy::conflate)
     encode_latest(*out);
+  return out;
+}
+
+// @returns whether every member here has all that was posted; if not, the room
+// pauses, and goes on in the unit's next turn
+bool room::end_turn() {
+  if (turn_.empty())
+    return send_on();
+  std::shared_ptr<const broadcast> out = encode_turn();
   turn_.clear();
   turn_bytes_ = 0;
   delay_.disarm();
-  here_.deliver_all(*out, options_.overflow, env_.member, *env_.counts);
-  catch_up_.look_at(here_);
-  std::shared_ptr<const broadcast> shared = std::move(out);
-  for (auto& [where, entry] : outlets_)
-    tell(entry.first, turn_out{shared});
-  // Only now: what is acknowledged is on its way to everybody.
-  for (auto& x : due_) {
-    deliver_to(*x.who,
-               answer_to(x.who->id, *x.who->dialect, verb::publish, x.by));
-    tell(x.who->reader, posted{});
+  for (auto& x : due_)
+    x.answer = answer_to(x.who->id, *x.who->dialect, verb::publish, x.by);
+  for (auto& [where, entry] : outlets_) {
+    // Their answers go behind the turn, by the same way.
+    turn_out there{out, {}};
+    for (auto& x : due_)
+      if (x.who->unit == where)
+        there.due.push_back(std::move(x));
+    std::erase_if(due_, [](auto& x) { return !x.who; });
+    tell(entry.first, std::move(there));
   }
+  here_.begin(std::move(out));
+  return send_on();
+}
+
+bool room::send_on() {
+  if (here_.done())
+    return true;
+  if (here_.go_on())
+    pause();
+  if (!here_.done())
+    return false;
+  acknowledge();
+  return true;
+}
+
+// Only now: what is acknowledged is on its way to everybody.
+void room::acknowledge() {
+  for (auto& x : due_)
+    greenroom::acknowledge(x, env_.member);
   due_.clear();
 }
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "actors/catch_up.hpp"
 #include "actors/engine.hpp"
+#include "actors/fan_out.hpp"
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
 #include "actors/runtime/actor.hpp"
@@ -30,21 +30,17 @@ public:
   std::uint64_t parent() const override;
 
   std::size_t members() const noexcept {
-    return here_.size() + elsewhere_.size();
+    return here_.members().size() + elsewhere_.size();
   }
 
 protected:
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
   void lost(caf::mailbox_element& in) override;
+  void proceed() override;
   bool linked_by(caf::attachable& x) const override;
 
 private:
-  struct acknowledgement {
-    member_ptr who;
-    ticket by;
-  };
-
   struct remote_seat {
     unit_id unit;
     bool echo;
@@ -66,8 +62,10 @@ private:
   void drop(const leave& x);
   void look_for(const ask_seat& x);
   void take(post& x);
-  void end_turn();
-  void apologize(member& who, const ticket& by) const;
+  bool end_turn();
+  std::shared_ptr<broadcast> encode_turn();
+  bool send_on();
+  void acknowledge();
   void encode_latest(broadcast& out) const;
   caf::actor& outlet_on(unit_id where);
   bool sees_itself(client_id who) const;
@@ -81,8 +79,7 @@ private:
   room_options options_;
   std::string epoch_;
   std::uint64_t offset_ = 0;
-  roster here_;
-  catch_up catch_up_;
+  fan_out here_;
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   std::vector<std::pair<const protocol*, std::size_t>> dialects_;

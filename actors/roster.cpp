@@ -92,8 +92,9 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
   std::int64_t deliveries = 0;
   for (; at.group < groups_.size(); ++at.group, at.seat = 0) {
     auto& g = groups_[at.group];
-    auto portion = std::find_if(what.portions.begin(), what.portions.end(),
-                                [&g](auto& x) { return x.dialect == g.dialect; });
+    auto portion =
+      std::find_if(what.portions.begin(), what.portions.end(),
+                   [&g](auto& x) { return x.dialect == g.dialect; });
     if (portion == what.portions.end())
       continue;
     auto p = static_cast<std::size_t>(portion - what.portions.begin());
@@ -189,11 +190,43 @@ void roster::release(const member_options& limits) {
         let_go(s, limits);
 }
 
-void deliver_to(member& who, wire_ptr what) {
-  if (!what)
+// -- answers ------------------------------------------------------------------------
+
+void deliver_to(member& who, wire_ptr what, const member_options& limits) {
+  if (!what || who.doomed.load(std::memory_order_relaxed))
     return;
-  who.flow->add(what->size());
+  auto queued = who.flow->add(what->size());
+  auto why = errc::none;
+  if (queued > 2 * limits.outbound_bytes_max)
+    why = errc::slow_consumer;
+  else if (queued > limits.lagging_bytes
+           && wire::live_bytes()
+                > static_cast<std::int64_t>(limits.process_bytes_max))
+    why = errc::overloaded;
+  if (why != errc::none) {
+    who.flow->sub(what->size());
+    sentence(who, why);
+    return;
+  }
   tell(who.writer, deliver{std::move(what), retention::kept});
+}
+
+void acknowledge(const acknowledgement& x, const member_options& limits) {
+  deliver_to(*x.who, x.answer, limits);
+  tell(x.who->reader, posted{});
+}
+
+void apologize(std::string_view room, const acknowledgement& x,
+               const member_options& limits) {
+  answer a;
+  a.what = verb::publish;
+  a.id = x.by.id;
+  a.kind = x.by.kind;
+  a.error = errc::fault;
+  a.room = room;
+  a.client = x.who->id;
+  deliver_to(*x.who, x.who->dialect->encode(a), limits);
+  tell(x.who->reader, posted{});
 }
 
 } // namespace greenroom

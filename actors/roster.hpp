@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -107,7 +108,23 @@ private:
 };
 
 /// Sends frames to one member: counts them in its flow, then tells its writer. For
-/// answers, which are never dropped.
-void deliver_to(member& who, wire_ptr what);
+/// answers: no policy drops them, they may take what is under way to twice the
+/// member's limit, and beyond it the member ends as `slow_consumer`, or before as
+/// `overloaded`, where the whole process has too much.
+void deliver_to(member& who, wire_ptr what, const member_options& limits);
+
+/// A publication that wants an answer, and what that will be.
+struct acknowledgement {
+  member_ptr who;
+  ticket by;
+  wire_ptr answer;
+};
+
+/// Tells a publisher that its publication is on the way to everybody.
+void acknowledge(const acknowledgement& x, const member_options& limits);
+
+/// Tells a publisher that it may not be: it died with its room.
+void apologize(std::string_view room, const acknowledgement& x,
+               const member_options& limits);
 
 } // namespace greenroom

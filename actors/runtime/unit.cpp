@@ -104,8 +104,7 @@ bool unit::turn() {
     reporter_(std::move(batch));
   }
   return polled + ran != 0 || unsent || ready_head_ != nullptr
-         || !paused_.empty()
-         || !next_turn_.empty();
+         || !paused_.empty() || !next_turn_.empty();
 }
 
 // -- the ready queue --------------------------------------------------------------

@@ -419,6 +419,119 @@ TEST_F(RoomTest, ADialectThatThrowsCostsTheRoomItsLifeAndNobodyElse) {
   EXPECT_THAT(ann->got, ElementsAre("healthy"));
 }
 
+// -- huge rooms ---------------------------------------------------------------------------
+
+class HugeRoomTest : public RoomTest {
+protected:
+  void SetUp() override {
+    env.room.members_per_slice = 3;
+    start({{"huge", {}}, {"elsewhere", {}}, {"small", {}}});
+    for (int i = 0; i < 10; ++i)
+      members.push_back(connect("huge", {.on = 0}));
+    run();
+  }
+
+  /// How many members of the huge room have `n` messages.
+  std::ptrdiff_t have(std::size_t n) const {
+    return std::count_if(members.begin(), members.end(),
+                         [n](auto& x) { return x->got.size() == n; });
+  }
+
+  std::vector<socket_ptr> members;
+};
+
+TEST_F(HugeRoomTest, OthersAreServedBetweenItsSlices) {
+  auto ann = connect("small", {.on = 0});
+  run();
+  members[0]->emit("to all");
+  ann->emit("to few");
+  for (int turns = 0; ann->got.empty() && turns < 20; ++turns)
+    run_one_turn(0);
+  EXPECT_THAT(ann->got, testing::ElementsAre("to few"));
+  EXPECT_LT(have(1), 10);
+  run();
+  EXPECT_EQ(have(1), 10);
+}
+
+TEST_F(HugeRoomTest, AJoinerSeesNothingOfTheTurnUnderWay) {
+  members[0]->emit("before");
+  for (int turns = 0; have(1) == 0 && turns < 20; ++turns)
+    run_one_turn(0);
+  ASSERT_LT(have(1), 10);
+  auto bob = connect_talker(0);
+  bob->emit("join 1 huge");
+  run();
+  members[1]->emit("after");
+  run();
+  EXPECT_EQ(have(2), 10);
+  EXPECT_THAT(bob->got,
+              testing::ElementsAre("ok join 1 huge 1", "huge 2 after"));
+}
+
+TEST_F(HugeRoomTest, ALeaverIsToldBehindTheTurnUnderWay) {
+  auto bob = connect_talker(0);
+  bob->emit("join 1 huge");
+  run();
+  members[0]->emit("last");
+  bob->emit("leave 2 huge");
+  run();
+  members[1]->emit("too late");
+  run();
+  EXPECT_EQ(have(2), 10);
+  EXPECT_THAT(bob->got, testing::ElementsAre("ok join 1 huge 0", "huge 1 last",
+                                             "ok leave 2 huge 1"));
+}
+
+TEST_F(HugeRoomTest, APublicationIsAcknowledgedBehindItsLastSlice) {
+  auto bob = connect_talker(0);
+  bob->emit("join 1 huge");
+  run();
+  bob->got.clear();
+  bob->emit("pub 2 huge text");
+  for (int turns = 0; bob->got.empty() && turns < 20; ++turns)
+    run_one_turn(0);
+  EXPECT_EQ(have(1), 10);
+  run();
+  EXPECT_THAT(bob->got, testing::ElementsAre("huge 1 text", "ok pub 2 huge 1"));
+}
+
+// Of two units, the answer takes the way of the publication.
+TEST_F(HugeRoomTest, AnAnswerOvertakesNothingOnTheWayToAnotherUnit) {
+  auto bob = connect_talker(1);
+  bob->emit("join 1 huge");
+  run();
+  bob->got.clear();
+  members[0]->emit("one");
+  members[1]->emit("two");
+  bob->emit("pub 2 huge three");
+  run();
+  ASSERT_THAT(bob->got, SizeIs(4));
+  EXPECT_EQ(bob->got.back(), "ok pub 2 huge 3");
+}
+
+TEST_F(HugeRoomTest, ARoomThatEndsSendsAllItHas) {
+  members[0]->emit("last words");
+  for (int turns = 0; have(1) == 0 && turns < 20; ++turns)
+    run_one_turn(0);
+  ASSERT_LT(have(1), 10);
+  tell(env.supervisor, stop_all{});
+  run();
+  EXPECT_EQ(have(1), 10);
+}
+
+TEST_F(HugeRoomTest, ACrashAmidATurnLeavesItsMembersWithANewRoom) {
+  members[0]->emit("half");
+  for (int turns = 0; have(1) == 0 && turns < 20; ++turns)
+    run_one_turn(0);
+  ASSERT_LT(have(1), 10);
+  tell(room_actor("huge"), sabotage{});
+  run();
+  members[1]->emit("whole");
+  run();
+  EXPECT_EQ(have(1) + have(2), 10);
+  EXPECT_EQ(books().memberships, 10u);
+}
+
 // -- slow members -------------------------------------------------------------------------
 
 class SlowMemberTest : public RoomTest {
@@ -513,6 +626,58 @@ TEST_F(SlowMemberTest, DropOldestKeepsWhatComesAndLosesWhatWaits) {
   publish(ann, 16, 16);
   EXPECT_THAT(numbers(*bob), testing::ElementsAreArray(
                                {6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
+}
+
+// Seventeen blocks of a room used to be under way to everybody before one byte of
+// them was offered to a socket.
+TEST_F(SlowMemberTest, ABurstEndsNobodyWhoReads) {
+  env.room.turn_bytes_max = 100;
+  begin(overflow_policy::disconnect);
+  std::vector<socket_ptr> members;
+  for (int i = 0; i < 6; ++i)
+    members.push_back(connect("lobby", {.on = static_cast<unit_id>(i % 2)}));
+  for (int n = 0; n < 8; ++n)
+    for (auto& x : members)
+      x->emit(line(n)); // 4800 bytes for each, whose limit is 1000
+  run();
+  for (auto& x : members) {
+    EXPECT_EQ(x->last_words, "");
+    EXPECT_THAT(x->got, SizeIs(48));
+  }
+}
+
+TEST_F(SlowMemberTest, AnswersAreBoundedAsWell) {
+  start({});
+  auto ann = connect_talker(0);
+  auto bob = connect_talker(0);
+  bob->stuck = true;
+  int asked = 0;
+  for (; asked < 1000 && bob->last_words.empty(); ++asked) {
+    bob->emit("join 1 nowhere");
+    run();
+  }
+  EXPECT_EQ(bob->last_words, "slow_consumer");
+  EXPECT_GT(asked, 50); // twice the limit of what rooms may send
+  EXPECT_EQ(bob->flow->queued(), 0u);
+  ann->emit("join 1 nowhere");
+  run();
+  EXPECT_THAT(ann->got, SizeIs(1));
+}
+
+TEST_F(SlowMemberTest, AFullProcessEndsWhoLagsWithAnswers) {
+  env.member.lagging_bytes = 200;
+  start({});
+  auto bob = connect_talker(0);
+  bob->stuck = true;
+  for (int i = 0; i < 10; ++i) {
+    bob->emit("join 1 nowhere");
+    run();
+  }
+  EXPECT_EQ(bob->last_words, "");
+  env.member.process_bytes_max = 100;
+  bob->emit("join 1 nowhere");
+  run();
+  EXPECT_EQ(bob->last_words, "overloaded");
 }
 
 TEST_F(SlowMemberTest, AnswersAreNeverDropped) {

@@ -257,8 +257,8 @@ TEST_F(RosterTest, AnAnswerIsDeliveredWhateverIsUnderWay) {
   env.member.outbound_bytes_max = 10;
   auto who = person(1, relay);
   who->flow->add(1000);
-  deliver_to(*who, words("answer"));
-  deliver_to(*who, {});
+  deliver_to(*who, words("answer"), {});
+  deliver_to(*who, {}, {});
   EXPECT_THAT(told_to(1), ElementsAre("answer"));
   EXPECT_EQ(who->flow->queued(), 1006u);
 }
