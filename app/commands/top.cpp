@@ -80,11 +80,19 @@ bool sendable(std::string_view token) {
                      [](char c) { return c > ' ' && c <= '~'; });
 }
 
-std::string from_environment() {
+/// As the broker understands them: the token, or `@` and the name of a file.
+result<std::string> from_environment() {
   for (auto name : {"GREENROOM_INSPECT_ACT_TOKEN", "GREENROOM_INSPECT_TOKEN"})
-    if (auto* token = std::getenv(name); token != nullptr && *token != '\0')
-      return token;
-  return {};
+    if (auto* token = std::getenv(name); token != nullptr && *token != '\0') {
+      if (*token != '@')
+        return std::string{token};
+      auto read = token_in(token + 1);
+      if (!read)
+        return fault{errc::bad_request, fmt::format("{}={}: {}", name, token,
+                                                    read.error().detail)};
+      return read;
+    }
+  return std::string{};
 }
 
 manual page_of(top_options& to) {
@@ -214,7 +222,11 @@ int print_once(top_model& what, const top_target& where,
 int run(const top_options& options) {
   top_target where;
   where.to = *parse_url(options.address, "http");
-  where.token = options.token.value_or(from_environment());
+  auto token =
+    options.token ? result<std::string>{*options.token} : from_environment();
+  if (!token)
+    return fail(token.error().detail);
+  where.token = *token;
   if (!sendable(where.token))
     return fail("the token has characters that no token has");
   auto endpoints = resolve(where.to);

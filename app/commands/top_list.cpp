@@ -14,6 +14,9 @@ namespace {
 /// Children of one row that are shown; a room has an outlet per unit at most.
 constexpr std::size_t children_max = 256;
 
+/// Rows of one answer.
+constexpr std::size_t rows_max = 1000;
+
 std::size_t reachable(const top_section& x) {
   return std::min(x.total, top_section::reach);
 }
@@ -30,7 +33,8 @@ std::vector<top_section> sections_of(std::size_t table) {
     {.ask = actors("supervisor"), .searched = false},
     {.ask = actors("room"), .title = "rooms", .level = 1},
     {.ask = actors("reader"), .title = "connections", .level = 1},
-    {.ask = actors("inspector"), .searched = false},
+    {.ask = actors("inspector"), .level = 1, .searched = false},
+    {.ask = actors("reaper"), .level = 1, .searched = false},
     {.ask = actors("probe"),
      .title = "probes",
      .level = 1,
@@ -129,9 +133,18 @@ std::pair<std::size_t, std::size_t> top_list::wanted(
   if (branch_ && branch_->section == section && first > branch_->index)
     first -= std::min(first - branch_->index, branch_->rows.size());
   first = std::min(first, reachable(x) == 0 ? 0 : reachable(x) - 1);
-  auto count =
-    std::min(bottom - std::max(begin, top_), top_section::reach - first);
-  return {first, count};
+  auto before = std::min(first, height_);
+  first -= before;
+  auto count = std::min(before + bottom - std::max(begin, top_) + height_,
+                        top_section::reach - first);
+  return {first, std::min(count, rows_max)};
+}
+
+bool top_list::complete() const {
+  for (auto i = top_; i < std::min(top_ + height_, size()); ++i)
+    if (at(i).is == top_line::what::unknown)
+      return false;
+  return true;
 }
 
 void top_list::take(std::size_t section, std::size_t offset,

@@ -74,7 +74,11 @@ public:
 
   // -- rows --
 
-  /// Rows of a section that the window shows: offset and count, at least one.
+  /// Whether every line of the window is known.
+  bool complete() const;
+
+  /// Rows of a section to ask for: those the window shows, and as many before and
+  /// behind, so that moving finds them here. Offset and count, at least one.
   std::pair<std::size_t, std::size_t> wanted(std::size_t section) const;
 
   /// Takes an answer: `{total, rows}`.

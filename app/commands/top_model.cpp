@@ -236,22 +236,22 @@ then top_model::press_list(const top_key& key) {
   switch (key.is) {
     case what::up:
       list_.move(-1);
-      return then::ask;
+      return moved();
     case what::down:
       list_.move(1);
-      return then::ask;
+      return moved();
     case what::page_up:
       list_.move(-page);
-      return then::ask;
+      return moved();
     case what::page_down:
       list_.move(page);
-      return then::ask;
+      return moved();
     case what::home:
       list_.to_begin();
-      return then::ask;
+      return moved();
     case what::end:
       list_.to_end();
-      return then::ask;
+      return moved();
     case what::left:
       return next_sort(-1);
     case what::right:
@@ -301,16 +301,16 @@ then top_model::press_text(std::string_view text) {
       return show_table(static_cast<std::size_t>(c - '1'));
     case 'j':
       list_.move(1);
-      return then::ask;
+      return moved();
     case 'k':
       list_.move(-1);
-      return then::ask;
+      return moved();
     case 'g':
       list_.to_begin();
-      return then::ask;
+      return moved();
     case 'G':
       list_.to_end();
-      return then::ask;
+      return moved();
     case '<':
       return next_sort(-1);
     case '>':
@@ -384,6 +384,10 @@ then top_model::press_panel(const top_key& key) {
       mode_ = mode::list;
       return key.is == what::text && key.text == "q" ? then::draw : then::ask;
   }
+}
+
+then top_model::moved() const {
+  return list_.complete() ? then::draw : then::ask;
 }
 
 then top_model::show_table(std::size_t table) {

@@ -72,6 +72,9 @@ public:
   /// Grows whenever other rows are to be shown.
   std::uint64_t generation() const { return generation_; }
 
+  /// Whether every row on the screen is known.
+  bool complete() const { return list_.complete(); }
+
   void trouble(std::string words) { trouble_ = std::move(words); }
 
   void took_receipt(const boost::json::object& receipt);
@@ -145,6 +148,7 @@ private:
   then press_text(std::string_view text);
   then press_search(const top_key& key);
   then press_panel(const top_key& key);
+  then moved() const;
   then show_table(std::size_t table);
   then next_sort(int by);
   then show_details();

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <deque>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
@@ -29,6 +30,9 @@ using clock = std::chrono::steady_clock;
 
 constexpr auto answer_timeout = 10s;
 constexpr auto retry_after = 2s;
+/// Questions under way at once: all of a screen, so that the broker answers them
+/// from one walk over its actors. One more line is for an end.
+constexpr std::size_t lines_max = 9;
 /// How long the rest of a key's sequence may take (a slow line, a serial one).
 constexpr auto key_timeout = 50ms;
 
@@ -62,8 +66,11 @@ std::optional<boost::json::object> object_of(const http_answer& answer) {
 class session {
 public:
   session(top_model& what, const top_target& where, int signals)
-    : what_(what), where_(where), signals_(signals), line_(where.endpoints),
-      painter_(std::getenv("NO_COLOR") == nullptr) {}
+    : what_(what), where_(where), signals_(signals),
+      painter_(std::getenv("NO_COLOR") == nullptr) {
+    for (std::size_t i = 0; i < lines_max + 1; ++i)
+      lines_.emplace_back(where.endpoints);
+  }
 
   int run() {
     terminal_.enter();
@@ -83,11 +90,19 @@ public:
   }
 
 private:
-  /// One request under way or waiting.
+  /// One request, under way or waiting.
   struct errand {
     top_request asked;
     std::uint64_t view = 0;
     bool acts = false;
+  };
+
+  struct line {
+    explicit line(std::vector<endpoint> endpoints)
+      : http(std::move(endpoints)) {}
+
+    http_line http;
+    errand what; ///< of the request, while it is busy
   };
 
   void turn();
@@ -98,39 +113,51 @@ private:
 
   void ask();
   void start_next();
-  void on_answer(const http_answer& answer);
+  bool busy() const;
+  void on_answer(const errand& done, const http_answer& answer);
   void show();
 
   top_model& what_;
   const top_target& where_;
   int signals_;
   top_terminal terminal_;
-  http_line line_;
+  std::vector<line> lines_;
   top_painter painter_;
   top_keyboard keyboard_;
-  std::deque<errand> errands_; ///< the first one is under way
+  std::deque<errand> errands_; ///< for which there is no line yet
   clock::time_point next_ask_ = clock::now();
-  bool stale_ = true; ///< the screen shows what is no more
+  bool again_ = false; ///< asked before its time, for rows that were not known
+  bool stale_ = true;  ///< the screen shows what is no more
   bool done_ = false;
   int ended_by_ = 0;
 };
 
+bool session::busy() const {
+  return std::any_of(lines_.begin(), lines_.end(), [](const auto& x) {
+    return x.http.busy() && !x.what.acts;
+  });
+}
+
 void session::turn() {
   auto now = clock::now();
-  if (!line_.busy() && errands_.empty() && now >= next_ask_)
+  if (!busy() && errands_.empty() && now >= next_ask_)
     ask();
   if (stale_ && !terminal_.writes())
     show();
-  auto until = line_.busy() ? line_.due() : next_ask_;
+  std::vector<pollfd> waits;
+  waits.push_back({signals_, POLLIN, 0});
+  waits.push_back(
+    {terminal_.fd(),
+     static_cast<short>(POLLIN | (terminal_.writes() ? POLLOUT : 0)), 0});
+  auto until = busy() ? clock::time_point::max() : next_ask_;
+  for (const auto& x : lines_)
+    if (x.http.busy()) {
+      until = std::min(until, x.http.due());
+      waits.push_back({x.http.fd(), x.http.events(), 0});
+    }
   if (keyboard_.waiting())
     until = std::min(until, now + key_timeout);
   auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now);
-  std::array<pollfd, 3> waits;
-  waits[0] = {signals_, POLLIN, 0};
-  waits[1] = {terminal_.fd(),
-              static_cast<short>(POLLIN | (terminal_.writes() ? POLLOUT : 0)),
-              0};
-  waits[2] = {line_.busy() ? line_.fd() : -1, line_.events(), 0};
   auto n = ::poll(
     waits.data(), waits.size(),
     static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX)));
@@ -147,9 +174,11 @@ void session::turn() {
       press(*key);
   if (terminal_.writes() && !terminal_.flush())
     done_ = true;
-  if (line_.busy())
-    if (auto answer = line_.step())
-      on_answer(*answer);
+  for (auto& x : lines_)
+    if (x.http.busy())
+      if (auto answer = x.http.step())
+        on_answer(errand{x.what}, *answer);
+  start_next();
 }
 
 // -- the terminal -------------------------------------------------------------------
@@ -208,6 +237,7 @@ void session::on_keys() {
 
 void session::press(const top_key& key) {
   stale_ = true;
+  auto before = what_.generation();
   switch (what_.press(key)) {
     case top_model::then::draw:
       break;
@@ -217,14 +247,16 @@ void session::press(const top_key& key) {
     case top_model::then::refresh:
     case top_model::then::ask:
       next_ask_ = clock::now();
-      // What nobody wants to see any more is not waited for, but its answer is.
-      while (errands_.size() > 1 && !errands_.back().acts)
-        errands_.pop_back();
+      // What nobody wants to see any more is not waited for.
+      if (before == what_.generation())
+        break;
+      std::erase_if(errands_, [](const auto& x) { return !x.acts; });
+      for (auto& x : lines_)
+        if (x.http.busy() && !x.what.acts)
+          x.http.abandon();
       break;
     case top_model::then::act:
-      errands_.push_back({{}, 0, true});
-      if (!line_.busy())
-        start_next();
+      errands_.push_front({{}, 0, true});
       break;
   }
 }
@@ -235,24 +267,29 @@ void session::ask() {
   next_ask_ = what_.paused()
                 ? clock::time_point::max() - 1h
                 : clock::now() + std::chrono::milliseconds{what_.every_ms()};
+  if (what_.complete())
+    again_ = false;
   for (auto& x : what_.requests())
     errands_.push_back({std::move(x), what_.generation(), false});
   start_next();
 }
 
 void session::start_next() {
-  if (errands_.empty())
-    return;
-  const auto& next = errands_.front();
-  line_.start(next.acts ? request_of(where_, "/inspect/" + what_.act().path,
-                                     what_.act().body)
-                        : request_of(where_, next.asked.target),
-              clock::now() + answer_timeout);
+  for (auto& x : lines_) {
+    if (errands_.empty())
+      return;
+    if (x.http.busy() || (&x == &lines_.back() && !errands_.front().acts))
+      continue;
+    x.what = std::move(errands_.front());
+    errands_.pop_front();
+    x.http.start(x.what.acts ? request_of(
+                   where_, "/inspect/" + what_.act().path, what_.act().body)
+                             : request_of(where_, x.what.asked.target),
+                 clock::now() + answer_timeout);
+  }
 }
 
-void session::on_answer(const http_answer& answer) {
-  auto done = std::move(errands_.front());
-  errands_.pop_front();
+void session::on_answer(const errand& done, const http_answer& answer) {
   stale_ = true;
   auto page = answer.status == 200 ? object_of(answer) : std::nullopt;
   auto why = page                   ? std::string{}
@@ -267,13 +304,17 @@ void session::on_answer(const http_answer& answer) {
   } else if (page) {
     what_.trouble({});
     what_.take(done.asked, done.view, *page);
+    // There are more rows than was known. Once: what is gone meanwhile would be
+    // asked for again and again.
+    if (!busy() && errands_.empty() && !what_.complete()
+        && !std::exchange(again_, true))
+      next_ask_ = std::min(next_ask_, clock::now());
   } else {
     what_.trouble(why + ", retrying");
     // The others would go the same way, an end would not.
     std::erase_if(errands_, [](const auto& x) { return !x.acts; });
     next_ask_ = clock::now() + retry_after;
   }
-  start_next();
 }
 
 } // namespace

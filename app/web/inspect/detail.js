@@ -144,6 +144,7 @@ export class Detail {
     this.kind = open.slice(0, colon);
     this.id = open.slice(colon + 1);
     this.what = kindsOfTarget[this.kind];
+    this.alive = this.kind === 'closed' ? false : undefined; // not known yet
     this.mayAct = mayAct;
     this.again = again;
     if (!this.what)
@@ -189,14 +190,26 @@ export class Detail {
     this.body.replaceChildren(this.#shown?.node ?? this.now);
   }
 
+  // What lives is asked for itself and, where it is seen, for its small table. What
+  // does not is looked for among the dead.
   questions() {
-    return this.what?.questions(this.id) ?? [];
+    const all = this.what?.questions(this.id) ?? [];
+    const wanted = this.alive === false ? [0, 2] : this.#tab === 'now' ? [0, 1]
+      : [0];
+    this.asked = wanted.filter((x) => x < all.length);
+    return this.asked.map((x) => all[x]);
   }
 
-  show(pages) {
+  show(answers) {
+    const pages = [];
+    this.asked.forEach((x, i) => { pages[x] = answers[i]; });
     const row = pages[0].rows[0];
-    const dead = this.what === kindsOfTarget.client ? pages[2].rows[0]
-      : undefined;
+    this.alive = row !== undefined;
+    if (!row && this.what === kindsOfTarget.client && !pages[2]) {
+      this.again(); // why is the next question
+      return;
+    }
+    const dead = pages[2]?.rows[0];
     this.status.hidden = row !== undefined || dead !== undefined;
     setText(this.status, this.what.gone);
     if (dead && !row && !this.death.firstChild) {
@@ -212,7 +225,8 @@ export class Detail {
       const alive = row !== undefined;
       this.sub.node.hidden = !alive;
       this.sub.node.previousSibling.hidden = !alive;
-      this.sub.show(pages[1]);
+      if (pages[1])
+        this.sub.show(pages[1]);
     }
     this.#offer(row);
     // Nothing will happen to the dead.

@@ -26,12 +26,14 @@ const columns = [
   { field: 'age_ms', title: 'Age', kind: 'ms' },
 ];
 
-// What stands on its own at the left margin, and the branches under it.
-const roots = [
-  { kind: 'supervisor', branches: [{ kind: 'room', title: 'Rooms' },
-    { kind: 'reader', title: 'Connections' }] },
-  { kind: 'inspector', branches: [{ kind: 'probe', title: 'Probes' }] },
-];
+// Under the supervisor: branches, and what there is one of.
+const under = [{ kind: 'room', title: 'Rooms' },
+  { kind: 'reader', title: 'Connections' }, { kind: 'inspector' },
+  { kind: 'reaper' }, { kind: 'probe', title: 'Probes' }];
+
+// The broker answers so many questions of a page at once, so the rest takes turns:
+// a browser keeps six connections, and the details need some.
+const questionsMax = 3;
 
 const childOf = { room: 'outlet', reader: 'writer' };
 
@@ -55,13 +57,15 @@ export class Tree {
   #open = new Map(); // actors with their children shown: row by id
   #lines = new Map();
   #body = el('tbody');
-  #answers = new Map();
+  #asked = [];
+  #pages = new Map(); // the latest answer, by kind or by id of the open actor
+  #turn = 0;
 
   /** @param again asks at once */
   constructor(again) {
     this.again = again;
-    for (const { branches } of roots)
-      for (const { kind } of branches)
+    for (const { kind, title } of under)
+      if (title)
         this.#branches.set(kind, { open: kind !== 'probe', offset: 0 });
     this.sort = el('select', { on: { change: () => this.#reset() } },
       el('option', { value: '', text: 'age of birth' }),
@@ -86,59 +90,67 @@ export class Tree {
     this.again();
   }
 
+  /** What to ask: the open branches, what is not known yet, and in turns the rest. */
   questions({ q }) {
-    const asked = [];
-    const add = (id, params) => asked.push({ id, view: 'actors', params });
-    for (const root of roots) {
-      add(root.kind, { kind: root.kind, limit: twigs });
-      for (const { kind } of root.branches) {
-        const branch = this.#branches.get(kind);
-        add(kind, { kind, q, sort: this.sort.value,
-          order: this.sort.value ? 'desc' : 'asc',
-          offset: branch.open ? branch.offset : 0,
-          limit: branch.open ? twigs : 1 });
-      }
+    const all = new Map();
+    for (const { kind, title } of [{ kind: 'supervisor' }, ...under]) {
+      const { open, offset } = this.#branches.get(kind) ?? { open: true, offset: 0 };
+      const searched = kind === 'room' || kind === 'reader';
+      all.set(kind, !title ? { kind, limit: twigs } : { kind,
+        q: searched ? q : '', sort: this.sort.value,
+        order: this.sort.value ? 'desc' : 'asc', offset: open ? offset : 0,
+        limit: open ? twigs : 1 });
     }
     for (const [id, row] of this.#open)
-      add(id, row.kind === 'room'
+      all.set(id, row.kind === 'room'
         ? { kind: 'outlet', room: row.room, limit: twigs }
         : { kind: 'writer', client: row.client, limit: twigs });
-    this.#answers = asked;
-    return asked;
+    const first = [...all.keys()].filter((x) => this.#branches.get(x)?.open);
+    const rest = [...all.keys()].filter((x) => !first.includes(x));
+    const unknown = rest.filter((x) => !this.#pages.has(x));
+    const later = rest.filter((x) => this.#pages.has(x));
+    const turns = later.map((_, i) => later[(this.#turn + i) % later.length]);
+    this.#turn += 1;
+    // A branch may wait while there is more that is not known at all.
+    this.#asked = [...first, ...unknown, ...turns].slice(0,
+      Math.max(questionsMax, first.length + unknown.length));
+    return this.#asked.map((x) => ({ view: 'actors', params: all.get(x) }));
   }
 
   show(pages, { open }) {
-    const found = new Map(this.#answers.map((x, i) => [x.id, pages[i]]));
+    this.#asked.forEach((x, i) => this.#pages.set(x, pages[i]));
     const lines = [];
     const actor = (row, level) => {
-      const child = childOf[row.kind];
-      lines.push({ id: row.id, level, row, open: child
+      lines.push({ id: row.id, level, row, open: childOf[row.kind]
         ? this.#open.has(row.id) : undefined });
       if (this.#open.has(row.id))
-        for (const x of found.get(row.id)?.rows ?? [])
+        for (const x of this.#pages.get(row.id)?.rows ?? [])
           actor(x, level + 1);
     };
-    for (const root of roots)
-      for (const row of found.get(root.kind)?.rows ?? []) {
-        lines.push({ id: row.id, level: 1, row });
-        for (const { kind, title } of root.branches) {
-          const branch = this.#branches.get(kind);
-          const page = found.get(kind);
-          if (!page)
-            continue;
-          lines.push({ id: `branch ${kind}`, level: 2, kind, title,
-            total: page.total, open: branch.open });
-          if (!branch.open)
-            continue;
-          for (const x of page.rows)
-            actor(x, 3);
-          if (page.total > twigs || branch.offset)
-            lines.push({ id: `pager ${kind}`, level: 3, pager: kind,
-              total: page.total, shown: page.rows.length });
-          if (!page.rows.length && branch.offset)
-            branch.offset = 0;
-        }
+    for (const row of this.#pages.get('supervisor')?.rows ?? [])
+      lines.push({ id: row.id, level: 1, row });
+    for (const { kind, title } of under) {
+      const page = this.#pages.get(kind);
+      if (!page)
+        continue;
+      if (!title) {
+        for (const row of page.rows)
+          actor(row, 2);
+        continue;
       }
+      const branch = this.#branches.get(kind);
+      lines.push({ id: `branch ${kind}`, level: 2, kind, title,
+        total: page.total, open: branch.open });
+      if (!branch.open)
+        continue;
+      for (const x of page.rows)
+        actor(x, 3);
+      if (page.total > twigs || branch.offset)
+        lines.push({ id: `pager ${kind}`, level: 3, pager: kind,
+          total: page.total, shown: page.rows.length });
+      if (!page.rows.length && branch.offset)
+        branch.offset = 0;
+    }
     this.#draw(lines, open);
   }
 
@@ -229,7 +241,9 @@ export class Tree {
     if (typeof id === 'string') {
       const branch = this.#branches.get(id.slice('branch '.length));
       branch.open = !branch.open;
-    } else if (!this.#open.delete(id)) {
+    } else if (this.#open.delete(id)) {
+      this.#pages.delete(id);
+    } else {
       this.#open.set(id, this.#lines.get(id).row);
       if (this.#open.size > openMax)
         this.#open.delete(this.#open.keys().next().value);

@@ -94,35 +94,38 @@ public:
   void go_away() { away_ = true; }
 
 private:
+  /// One request a connection: the server takes one after the other, and `top` has
+  /// several under way.
   void serve(tcp_stream& with) {
-    while (!away_) {
-      auto head = take_request(with);
-      auto length = head.find("Content-Length: ");
-      std::string body;
-      if (length != std::string::npos) {
-        auto size = std::stoul(head.substr(length + 16));
-        while (with.unread().size() < size)
-          with.fill(greenroom::test::deadline{10s});
-        body = with.unread().substr(0, size);
-        with.consume(size);
-      }
-      auto target = head.substr(head.find(' ') + 1);
-      target.erase(target.find(' '));
-      {
-        std::lock_guard guard{mutex_};
-        targets_.push_back(target);
-        if (!body.empty())
-          bodies_.push_back(target + ' ' + body);
-      }
-      auto may =
-        how_.token.empty()
-        || head.find("Bearer " + how_.token + "\r\n") != std::string::npos;
-      auto answer = may ? answer_to(target) : "{\"error\":\"unauthorized\"}";
-      with.send(fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n{}",
-                            may ? "200 OK" : "401 Unauthorized", answer.size(),
-                            answer),
-                greenroom::test::deadline{10s}, false);
+    auto head = take_request(with);
+    if (away_)
+      return;
+    auto length = head.find("Content-Length: ");
+    std::string body;
+    if (length != std::string::npos) {
+      auto size = std::stoul(head.substr(length + 16));
+      while (with.unread().size() < size)
+        with.fill(greenroom::test::deadline{10s});
+      body = with.unread().substr(0, size);
+      with.consume(size);
     }
+    auto target = head.substr(head.find(' ') + 1);
+    target.erase(target.find(' '));
+    {
+      std::lock_guard guard{mutex_};
+      targets_.push_back(target);
+      if (!body.empty())
+        bodies_.push_back(target + ' ' + body);
+    }
+    auto may =
+      how_.token.empty()
+      || head.find("Bearer " + how_.token + "\r\n") != std::string::npos;
+    auto answer = may ? answer_to(target) : "{\"error\":\"unauthorized\"}";
+    with.send(fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n"
+                          "Connection: close\r\n\r\n{}",
+                          may ? "200 OK" : "401 Unauthorized", answer.size(),
+                          answer),
+              greenroom::test::deadline{10s}, false);
   }
 
   static std::string value(const std::string& target, const std::string& name) {
@@ -350,12 +353,14 @@ TEST(TopHttpTest, WhatIsNoAnswerIsSaid) {
 TEST(TopListTest, OnlyTheWindowIsAskedFor) {
   top_list aut{sections_of(1)};
   aut.set_height(10);
-  EXPECT_EQ(aut.wanted(0), (std::pair<std::size_t, std::size_t>{0, 10}));
+  // The window, and as much behind it.
+  EXPECT_EQ(aut.wanted(0), (std::pair<std::size_t, std::size_t>{0, 20}));
   aut.take(0, 0, page(R"({"total":5000,"rows":[{"room":"a"}]})"));
   EXPECT_EQ(aut.size(), 5000u);
   aut.to_end();
-  EXPECT_EQ(aut.wanted(0), (std::pair<std::size_t, std::size_t>{4990, 10}));
+  EXPECT_EQ(aut.wanted(0), (std::pair<std::size_t, std::size_t>{4980, 30}));
   EXPECT_EQ(aut.at(4999).is, top_line::what::unknown);
+  EXPECT_FALSE(aut.complete());
   aut.take(0, 4990, page(R"({"total":3,"rows":[]})")); // most have gone
   EXPECT_EQ(aut.cursor(), 2u);
   EXPECT_EQ(aut.wanted(0).first, 0u);
@@ -370,7 +375,8 @@ TEST(TopListTest, ABranchIsShownUnderItsRow) {
   aut.take(0, 0, page(R"({"total":1,"rows":[{"kind":"supervisor","id":1}]})"));
   aut.take(1, 0, page(R"({"total":2,"rows":[{"kind":"room","id":5,"room":"a b"},
                           {"kind":"room","id":6,"room":"c"}]})"));
-  ASSERT_EQ(aut.size(), 6u); // titles of connections and probes as well
+  ASSERT_EQ(aut.size(),
+            6u); // with the titles of connections and probes as well
   aut.move(2);
   EXPECT_TRUE(aut.toggle());
   EXPECT_THAT(aut.children()->filter, HasSubstr("&room=a%20b"));
