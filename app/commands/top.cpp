@@ -194,26 +194,31 @@ int fail(std::string_view words) {
 int print_once(top_model& what, const top_target& where,
                const top_options& options) {
   what.set_height(options.limit);
-  for (const auto& x : what.requests()) {
-    if (options.json && x.is == top_request::what::overview)
-      continue;
-    auto target = x.target;
-    if (options.json && options.view == "tree") // all of them, in one answer
-      target = fmt::format("/inspect/actors?sort=id&order=asc&limit={}",
-                           options.limit);
-    auto body = ask_once(where, target);
-    if (!body)
-      return fail(
-        fmt::format("http://{}: {}", where.to.authority, body.error().detail));
-    if (options.json) {
-      fmt::print("{}{}", *body, body->ends_with('\n') ? "" : "\n");
-      return 0;
-    }
+  auto requests = what.requests(false);
+  std::vector<std::string> targets;
+  if (options.json && options.view == "tree") // all of them, in one answer
+    targets.push_back(
+      fmt::format("/inspect/actors?sort=id&order=asc&limit={}", options.limit));
+  else if (options.json)
+    targets.push_back(requests[1].target); // behind the overview
+  else
+    for (const auto& x : requests)
+      targets.push_back(x.target);
+  auto bodies = ask_once(where, targets);
+  if (!bodies)
+    return fail(
+      fmt::format("http://{}: {}", where.to.authority, bodies.error().detail));
+  if (options.json) {
+    fmt::print("{}{}", bodies->front(),
+               bodies->front().ends_with('\n') ? "" : "\n");
+    return 0;
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
     boost::json::error_code error;
-    auto page = boost::json::parse(*body, error);
+    auto page = boost::json::parse((*bodies)[i], error);
     if (error || !page.is_object())
       return fail("an answer that is no JSON");
-    what.take(x, what.generation(), page.get_object());
+    what.take(requests[i], what.generation(), page.get_object());
   }
   fmt::print("{}", plain_table(what));
   return 0;

@@ -118,8 +118,8 @@ void top_list::move(std::ptrdiff_t by) {
 
 // -- rows -------------------------------------------------------------------------------
 
-std::pair<std::size_t, std::size_t> top_list::wanted(
-  std::size_t section) const {
+std::pair<std::size_t, std::size_t> top_list::wanted(std::size_t section,
+                                                     bool around) const {
   const auto& x = sections_[section];
   std::size_t begin = 0;
   for (std::size_t i = 0; i < section; ++i)
@@ -133,9 +133,10 @@ std::pair<std::size_t, std::size_t> top_list::wanted(
   if (branch_ && branch_->section == section && first > branch_->index)
     first -= std::min(first - branch_->index, branch_->rows.size());
   first = std::min(first, reachable(x) == 0 ? 0 : reachable(x) - 1);
-  auto before = std::min(first, height_);
+  auto before = around ? std::min(first, height_) : 0;
+  auto behind = around ? height_ : 0;
   first -= before;
-  auto count = std::min(before + bottom - std::max(begin, top_) + height_,
+  auto count = std::min(before + bottom - std::max(begin, top_) + behind,
                         top_section::reach - first);
   return {first, std::min(count, rows_max)};
 }

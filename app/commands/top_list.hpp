@@ -77,9 +77,11 @@ public:
   /// Whether every line of the window is known.
   bool complete() const;
 
-  /// Rows of a section to ask for: those the window shows, and as many before and
-  /// behind, so that moving finds them here. Offset and count, at least one.
-  std::pair<std::size_t, std::size_t> wanted(std::size_t section) const;
+  /// Rows of a section to ask for: those the window shows, offset and count, at
+  /// least one.
+  /// @param around as many before and behind as well, so that moving finds them here
+  std::pair<std::size_t, std::size_t> wanted(std::size_t section,
+                                             bool around = true) const;
 
   /// Takes an answer: `{total, rows}`.
   void take(std::size_t section, std::size_t offset,

@@ -74,13 +74,13 @@ std::string top_model::target_of(const top_question& ask, bool searched) const {
   return target;
 }
 
-std::vector<top_request> top_model::requests() const {
+std::vector<top_request> top_model::requests(bool around) const {
   using what = top_request::what;
   std::vector<top_request> result;
   result.push_back({what::overview, 0, 0, "/inspect/overview"});
   for (std::size_t i = 0; i < list_.sections().size(); ++i) {
     const auto& x = list_.sections()[i];
-    auto [offset, count] = list_.wanted(i);
+    auto [offset, count] = list_.wanted(i, around);
     result.push_back(
       {what::section, i, offset,
        fmt::format("{}&offset={}&limit={}", target_of(x.ask, x.searched),

@@ -61,8 +61,9 @@ public:
 
   // -- what to ask, and the answers --
 
-  /// All that the screen shows. Empty while it is paused and nothing has changed.
-  std::vector<top_request> requests() const;
+  /// All that the screen shows; the overview comes first.
+  /// @param around rows near it as well
+  std::vector<top_request> requests(bool around = true) const;
 
   /// Takes a page that was asked for in this view; an older one is dropped.
   /// @param view of `generation` when it was asked for

@@ -338,20 +338,35 @@ std::string request_of(const top_target& where, const std::string& target,
   return head + "\r\n" + body;
 }
 
-result<std::string> ask_once(const top_target& where,
-                             const std::string& target) {
-  http_line line{where.endpoints};
-  line.start(request_of(where, target), clock::now() + answer_timeout);
+result<std::vector<std::string>> ask_once(
+  const top_target& where, const std::vector<std::string>& targets) {
+  std::vector<http_line> lines;
+  for (const auto& target : targets) {
+    lines.emplace_back(where.endpoints);
+    lines.back().start(request_of(where, target),
+                       clock::now() + answer_timeout);
+  }
+  std::vector<std::string> bodies(targets.size());
   for (;;) {
-    auto answer = line.step();
-    if (answer && answer->status == 200)
-      return std::move(answer->body);
-    if (answer)
-      return fault{errc::bad_request, words_of(*answer)};
-    pollfd ready{line.fd(), line.events(), 0};
+    std::vector<pollfd> waits;
+    auto due = clock::time_point::max();
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      auto answer = lines[i].step();
+      if (answer && answer->status != 200)
+        return fault{errc::bad_request, words_of(*answer)};
+      if (answer)
+        bodies[i] = std::move(answer->body);
+      if (!lines[i].busy())
+        continue;
+      waits.push_back({lines[i].fd(), lines[i].events(), 0});
+      due = std::min(due, lines[i].due());
+    }
+    if (waits.empty())
+      return bodies;
     auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(line.due() - clock::now());
-    ::poll(&ready, 1, static_cast<int>(std::max(left, 0ms).count()));
+      std::chrono::ceil<std::chrono::milliseconds>(due - clock::now());
+    ::poll(waits.data(), waits.size(),
+           static_cast<int>(std::max(left, 0ms).count()));
   }
 }
 

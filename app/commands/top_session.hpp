@@ -20,10 +20,10 @@ struct top_target {
 std::string request_of(const top_target& where, const std::string& target,
                        const std::string& body = {});
 
-/// Asks for one page and waits for it.
-/// @returns the body, or a fault whose detail is for the user
-result<std::string> ask_once(const top_target& where,
-                             const std::string& target);
+/// Asks for some pages at once and waits for all of them.
+/// @returns their bodies, or a fault whose detail is for the user
+result<std::vector<std::string>> ask_once(
+  const top_target& where, const std::vector<std::string>& targets);
 
 /// Shows it on the terminal until the user leaves. A signal that ends programs ends
 /// this one, too, by itself, when the terminal is as it was.

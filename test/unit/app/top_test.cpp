@@ -613,6 +613,11 @@ TEST(TopTest, OnceIsOneTableAndJsonIsTheAnswer) {
     EXPECT_THAT(lines[3], StartsWith("?[2J"));
   }
   {
+    process aut{{.argv = top_on(broker, {"--once", "--limit", "2"})}};
+    EXPECT_EQ(aut.wait_exit(), (exit_status{0, 0}));
+    EXPECT_EQ(aut.lines(greenroom::test::output::out).size(), 3u);
+  }
+  {
     process aut{{.argv = top_on(broker, {"--json", "--search", "a b+c"})}};
     EXPECT_EQ(aut.wait_exit(), (exit_status{0, 0}));
     EXPECT_THAT(aut.text(greenroom::test::output::out),
