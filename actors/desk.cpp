@@ -22,6 +22,10 @@ public:
     tell(reader_, greenroom::received{std::move(message)});
   }
 
+  void received_beside(std::uint64_t bytes) override {
+    tell(reader_, greenroom::received_beside{bytes});
+  }
+
   void closed(errc why, std::uint16_t peer_code) override {
     tell(reader_, socket_closed{why, peer_code});
   }

@@ -31,6 +31,11 @@ struct received {
   inbound what;
 };
 
+/// So many bytes came from the socket that are no part of a message.
+struct received_beside {
+  std::uint64_t bytes;
+};
+
 /// The socket will receive nothing more.
 struct socket_closed {
   errc why;
@@ -375,6 +380,7 @@ struct counted {
 } // namespace greenroom
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::received)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::received_beside)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::socket_closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::joined)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::left)

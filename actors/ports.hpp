@@ -160,6 +160,10 @@ public:
   /// One complete data message. The socket counts it until it is taken.
   virtual void received(inbound message) = 0;
 
+  /// Bytes came that are no part of a message: pings, pongs, empty fragments. Told
+  /// when they are many.
+  virtual void received_beside(std::uint64_t bytes) = 0;
+
   /// The client's last sign: its close frame came (at once, not when TCP ends),
   /// it is gone, or it broke a rule. Nothing is received afterwards.
   virtual void closed(errc why, std::uint16_t peer_code) = 0;

@@ -43,8 +43,9 @@ void reader::started() {
 
 bool reader::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](received& x) { take(x.what); }, [this](posted&) { answered(); },
-    [this](joined& x) { entered(x); },
+    in, [this](received& x) { take(x.what); },
+    [this](received_beside& x) { charge(x.bytes); },
+    [this](posted&) { answered(); }, [this](joined& x) { entered(x); },
     [this](left& x) {
       forget(x.room);
       answered();
@@ -110,17 +111,23 @@ void reader::stopped(errc why) {
 
 // -- messages in ------------------------------------------------------------------------
 
+bool reader::charge(std::uint64_t bytes) {
+  auto& limits = env_.reader;
+  if (parting_)
+    return false;
+  if (bytes_.take(home().now(), bytes, limits.bytes_per_second,
+                  limits.burst_seconds))
+    return true;
+  part(errc::rate_limited);
+  return false;
+}
+
 void reader::take(inbound& x) {
   auto& limits = env_.reader;
   auto now = home().now();
   ++not_taken_;
-  if (parting_)
+  if (!charge(x.bytes.size()))
     return;
-  if (!bytes_.take(now, x.bytes.size(), limits.bytes_per_second,
-                   limits.burst_seconds)) {
-    part(errc::rate_limited);
-    return;
-  }
   // Decoding needs a list only for the moment: one per thread will do.
   thread_local std::vector<command> commands;
   commands.clear();

@@ -61,6 +61,7 @@ private:
     std::string room;
   };
 
+  bool charge(std::uint64_t bytes);
   void take(inbound& x);
   void run_commands();
   bool may_run(const command& x) const;

@@ -1,5 +1,7 @@
 #include "net/channel.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -109,6 +111,11 @@ bool channel::read_now(stream_op& op) {
     return done(0, read_ahead(op));
   if (!readable_)
     return false;
+  if (!loop_.may_read(share_)) {
+    op.queued_ = true;
+    loop_.postpone_task(op);
+    return false;
+  }
   std::array<iovec, 3> parts{op.into_[0], op.into_[1], {}};
   std::size_t count = parts[1].iov_len != 0 ? 2 : 1;
   auto wanted = parts[0].iov_len + parts[1].iov_len;
@@ -141,6 +148,7 @@ bool channel::read_now(stream_op& op) {
     std::memcpy(ahead_.get(), loop_.scratch(), ahead_end_);
   }
   bytes_in_ += got;
+  loop_.has_read(share_, got);
   loop_.tally().bytes_in += n;
   on_input();
   return done(0, std::min(got, wanted));
@@ -284,6 +292,13 @@ ssize_t channel::transmit(int fd, const send_job& job) noexcept {
   message.msg_iov = const_cast<iovec*>(job.parts.data());
   message.msg_iovlen = job.count;
   return ::sendmsg(fd, &message, flags);
+}
+
+std::uint64_t channel::unacknowledged() const noexcept {
+  int bytes = 0;
+  return fd_ >= 0 && ::ioctl(fd_, SIOCOUTQ, &bytes) == 0
+           ? static_cast<std::uint64_t>(bytes)
+           : 0;
 }
 
 // -- ending ---------------------------------------------------------------------

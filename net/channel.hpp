@@ -107,6 +107,11 @@ protected:
 
   const outbox& waiting() const noexcept { return out_; }
 
+  /// Bytes the peer has not acknowledged (SIOCOUTQ): how the kernel gets on, which
+  /// says that there is room again only when a third of its buffer is. One system
+  /// call.
+  std::uint64_t unacknowledged() const noexcept;
+
   /// Whether `finish` has ended our direction.
   bool finished() const noexcept { return finished_; }
 
@@ -169,6 +174,7 @@ private:
   bool finishing_ = false;
   bool finished_ = false;
   bool peer_ended_ = false;
+  io_loop::share share_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint64_t frames_out_ = 0;

@@ -53,11 +53,10 @@ void io_loop::abandon_all() noexcept {
       x->abandoned();
       if (watchers_ == x) // it kept its descriptor open
         unlink(*x);
-    } else if (auto* task = deferred_head_) {
-      deferred_head_ = task->next_;
-      if (deferred_head_ == nullptr)
-        deferred_tail_ = nullptr;
+    } else if (auto* task = pop(deferred_)) {
       task->drop();
+    } else if (auto* later = pop(postponed_)) {
+      later->drop();
     } else if (auto* posted = posted_.exchange(nullptr)) {
       while (posted != nullptr)
         std::exchange(posted, posted->next_)->drop();
@@ -83,6 +82,10 @@ std::size_t io_loop::poll() {
   // Whatever a wake was for is looked at in the turn that begins here.
   if (state_.load(std::memory_order_relaxed) != awake)
     state_.exchange(awake);
+  ++polls_;
+  bytes_read_ = 0;
+  while (auto* x = pop(postponed_))
+    append(deferred_, *x);
   if (told_ == fetched_)
     fetch(0);
   auto n = dispatch();
@@ -193,7 +196,8 @@ void io_loop::tell_tally() noexcept {
 }
 
 void io_loop::wait(steady_time until) {
-  if (told_ != fetched_ || deferred_head_ != nullptr || unsent_.marked())
+  if (told_ != fetched_ || deferred_.head != nullptr
+      || postponed_.head != nullptr || unsent_.marked())
     return;
   int timeout = -1;
   if (until != steady_time::max()) {
@@ -323,13 +327,27 @@ void io_loop::link_before(sender& x, sender& where) noexcept {
 
 // -- work -----------------------------------------------------------------------
 
-void io_loop::defer_task(loop_task& x) noexcept {
+void io_loop::append(task_queue& to, loop_task& x) noexcept {
   x.next_ = nullptr;
-  if (deferred_tail_ == nullptr)
-    deferred_head_ = &x;
+  if (to.tail == nullptr)
+    to.head = &x;
   else
-    deferred_tail_->next_ = &x;
-  deferred_tail_ = &x;
+    to.tail->next_ = &x;
+  to.tail = &x;
+}
+
+loop_task* io_loop::pop(task_queue& from) noexcept {
+  auto* x = from.head;
+  if (x != nullptr) {
+    from.head = x->next_;
+    if (from.head == nullptr)
+      from.tail = nullptr;
+  }
+  return x;
+}
+
+void io_loop::defer_task(loop_task& x) noexcept {
+  append(deferred_, x);
 }
 
 void io_loop::push(loop_task& x) noexcept {
@@ -364,11 +382,10 @@ std::size_t io_loop::run_posted() {
 
 std::size_t io_loop::run_deferred() {
   std::size_t n = 0;
-  while (deferred_head_ != nullptr && n < options_.tasks_per_poll) {
-    auto* x = deferred_head_;
-    deferred_head_ = x->next_;
-    if (deferred_head_ == nullptr)
-      deferred_tail_ = nullptr;
+  while (n < options_.tasks_per_poll) {
+    auto* x = pop(deferred_);
+    if (x == nullptr)
+      break;
     run(*x);
     ++n;
   }

@@ -136,6 +136,11 @@ struct io_loop_options {
   /// Deferred work of one poll, such as the handlers of many small messages
   /// that came in one segment.
   std::size_t tasks_per_poll = 4096;
+  /// Bytes that one socket, and all of them, may bring in one poll: a client that
+  /// sends without end must not keep its unit from running actors and sending.
+  /// What is over waits for the next poll.
+  std::size_t socket_bytes_per_poll = std::size_t{64} * 1024;
+  std::size_t bytes_per_poll = std::size_t{1024} * 1024;
   /// Whether the sends of a flush go to the kernel together, through io_uring.
   /// Falls back to one call each where the kernel refuses.
   bool io_uring = false;
@@ -216,6 +221,28 @@ public:
   /// over.
   void defer_task(loop_task& x) noexcept;
 
+  /// Runs `x` in the next poll. Takes it over.
+  void postpone_task(loop_task& x) noexcept { append(postponed_, x); }
+
+  /// What one socket has read in a poll.
+  struct share {
+    std::uint32_t poll = 0;
+    std::uint32_t bytes = 0;
+  };
+
+  /// Whether a socket may read in this poll.
+  bool may_read(share& x) const noexcept {
+    if (x.poll != polls_)
+      x = {polls_, 0};
+    return x.bytes < options_.socket_bytes_per_poll
+           && bytes_read_ < options_.bytes_per_poll;
+  }
+
+  void has_read(share& x, std::size_t bytes) noexcept {
+    x.bytes += static_cast<std::uint32_t>(bytes);
+    bytes_read_ += bytes;
+  }
+
   /// Runs `f()` in this poll or the next.
   template <class F>
   void defer(F&& f) {
@@ -265,7 +292,14 @@ private:
     void send() override {}
   };
 
+  struct task_queue {
+    loop_task* head = nullptr;
+    loop_task* tail = nullptr;
+  };
+
   static void link_before(sender& x, sender& where) noexcept;
+  static void append(task_queue& to, loop_task& x) noexcept;
+  static loop_task* pop(task_queue& from) noexcept;
 
   void link(fd_watcher& x) noexcept;
   bool unlink(fd_watcher& x) noexcept;
@@ -296,8 +330,10 @@ private:
   unsent_list unsent_;
   bool ring_wanted_;
   std::unique_ptr<send_ring> ring_; // made by the first poll, on its thread
-  loop_task* deferred_head_ = nullptr;
-  loop_task* deferred_tail_ = nullptr;
+  task_queue deferred_;
+  task_queue postponed_; // until the next poll
+  std::uint32_t polls_ = 0;
+  std::size_t bytes_read_ = 0; // in this poll
   std::unique_ptr<char[]> scratch_;
   traffic tally_;
   // What other threads touch, on a cache line of its own.

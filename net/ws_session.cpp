@@ -25,6 +25,10 @@ namespace websocket = beast::websocket;
 
 constexpr auto far_future = steady_time::max();
 
+// How many bytes beside messages a client may send before it is charged for them:
+// above what a message in the making may look like.
+constexpr std::uint64_t overhead_told = 64 * 1024;
+
 // The answer to a request that will not be upgraded.
 wire_ptr make_refusal(errc why) {
   auto text = to_text(refusal(why), connection_use::close);
@@ -141,7 +145,7 @@ private:
   void drop(bool reset);
   void end_sink();
 
-  void on_input() noexcept override { last_read_ = now(); }
+  void on_input() noexcept override;
   void on_blocked() noexcept override;
   void on_progress() noexcept override { stalled_ = false; }
   void over(int error) noexcept override;
@@ -152,6 +156,7 @@ private:
   void fired() override;
   void on_time();
   void expire(errc why);
+  void judge_stall();
   steady_time next_deadline() const noexcept;
   void arm_timer();
 
@@ -177,9 +182,11 @@ private:
   std::vector<std::uint32_t> sizes_;
   std::size_t first_size_ = 0;
   std::size_t bytes_not_taken_ = 0;
-  steady_time deadline_; // of the handshake or the goodbye
+  std::uint64_t bytes_charged_ = 0; // received ones that the broker was told of
+  steady_time deadline_;            // of the handshake or the goodbye
   steady_time last_read_{};
   steady_time stalled_at_{};
+  std::uint64_t stalled_bytes_ = 0; // unacknowledged then
   steady_time ping_at_ = far_future;
   std::array<char, 256> small_; // last: only touched where messages come
 };
@@ -327,6 +334,7 @@ void ws_session::deliver(std::string bytes, bool text) {
   ++loop().tally().messages_in;
   sizes_.push_back(static_cast<std::uint32_t>(bytes.size()));
   bytes_not_taken_ += bytes.size();
+  bytes_charged_ += bytes.size();
   call_sink([&](socket_sink& sink) {
     sink.received(inbound{std::move(bytes), text});
   });
@@ -381,7 +389,22 @@ void ws_session::on_blocked() noexcept {
   if (std::exchange(stalled_, true))
     return;
   stalled_at_ = now();
+  stalled_bytes_ = unacknowledged();
   arm_timer();
+}
+
+// What is no part of a message costs as well: frames' headers, pings and pongs,
+// fragments without end.
+void ws_session::on_input() noexcept {
+  last_read_ = now();
+  auto known = bytes_charged_ + partial_size_;
+  if (bytes_in() < known + overhead_told)
+    return;
+  auto more = bytes_in() - known;
+  bytes_charged_ += more;
+  guarded([&] {
+    call_sink([more](socket_sink& sink) { sink.received_beside(more); });
+  });
 }
 
 // -- ending ---------------------------------------------------------------------
@@ -528,7 +551,7 @@ void ws_session::on_time() {
     if (!paused_ && now() >= last_read_ + limits.idle_timeout)
       expire(errc::no_sign_of_life);
     else if (stalled_ && now() >= stalled_at_ + limits.write_progress_timeout)
-      expire(errc::write_stalled);
+      judge_stall();
     else if (now() >= ping_at_) {
       ping_at_ = now() + limits.ping_every;
       channel::append(ws_ping(), false);
@@ -536,6 +559,18 @@ void ws_session::on_time() {
   }
   if (phase_ != phase::closed)
     arm_timer();
+}
+
+// The kernel takes nothing until a third of its buffer is free, which takes a slow
+// reader long: it is not stalled while it acknowledges anything.
+void ws_session::judge_stall() {
+  auto bytes = unacknowledged();
+  if (bytes >= stalled_bytes_) {
+    expire(errc::write_stalled);
+    return;
+  }
+  stalled_at_ = now();
+  stalled_bytes_ = bytes;
 }
 
 // The actors say goodbye in the words of the dialect. Should they not, it ends all

@@ -116,6 +116,8 @@ private:
       socket_->taken(1);
     }
 
+    void received_beside(std::uint64_t) override {}
+
     void closed(errc, std::uint16_t) override {}
 
   private:

@@ -306,6 +306,20 @@ TEST_F(ReaderTest, TooManyMessagesASecondEndTheConnection) {
   EXPECT_EQ(counts.publications.get(), 20);
 }
 
+TEST_F(ReaderTest, WhatComesBesideMessagesIsChargedAsWell) {
+  env.reader.bytes_per_second = 1000;
+  env.reader.burst_seconds = 2;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  auto reader = member_of(ann)->reader;
+  tell(reader, received_beside{2000});
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  tell(reader, received_beside{1});
+  run();
+  EXPECT_EQ(ann->last_words, "rate_limited");
+}
+
 TEST_F(ReaderTest, TheLogSaysWhichLimitAConnectionHasHit) {
   env.reader.messages_per_second = 1;
   env.reader.burst_seconds = 1;

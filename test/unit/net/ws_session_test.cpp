@@ -57,6 +57,7 @@ struct record {
   std::shared_ptr<socket_port> socket;
   std::vector<inbound> received;
   std::vector<std::pair<errc, std::uint16_t>> closed;
+  std::uint64_t beside = 0;
   bool gone = false;
 };
 
@@ -75,6 +76,8 @@ struct desk_fake final : front_desk {
         seen.socket->taken(1);
       seen.received.push_back(std::move(message));
     }
+
+    void received_beside(std::uint64_t bytes) override { seen.beside += bytes; }
 
     void closed(errc why, std::uint16_t code) override {
       seen.closed.emplace_back(why, code);
@@ -1085,6 +1088,70 @@ TEST_F(WsSessionTest, AClientThatTakesNothingIsStalled) {
   EXPECT_TRUE(seen().gone);
   client.pull();
   EXPECT_TRUE(client.was_reset);
+}
+
+// epoll says that there is room when a third of the kernel's buffer is free: who
+// reads little by little takes longer for that than a stall may last.
+TEST_F(WsSessionTest, WhoReadsSlowlyIsNotStalled) {
+  send_buffer = 512 * 1024;
+  auto client = open({}, 32 * 1024);
+  auto block = text_block({std::string(60'000, 'x')});
+  for (int i = 0; i < 50; ++i) {
+    append(block);
+    run();
+  }
+  for (int i = 0; i < 5; ++i) {
+    client.pull(40'000);
+    run();
+    advance(9s);
+    EXPECT_TRUE(seen().closed.empty());
+  }
+  advance(12s);
+  EXPECT_EQ(seen().closed, only(errc::write_stalled));
+  say_goodbye(errc::write_stalled);
+  advance(6s);
+  EXPECT_TRUE(seen().gone);
+}
+
+// -- floods -----------------------------------------------------------------------
+
+TEST_F(WsSessionTest, AFloodOfPongsLeavesTheLoopItsTurn) {
+  auto client = open();
+  test::frame_spec pong;
+  pong.op = test::opcode::pong;
+  std::string flood;
+  while (flood.size() < 1'000'000)
+    flood += test::make_frame(pong, std::string(120, 'x'));
+  std::size_t sent = 0;
+  std::uint64_t most = 0;
+  for (int i = 0; i < 1000 && sent < flood.size(); ++i) {
+    sent += client.send(std::string_view{flood}.substr(sent));
+    auto before = seen().socket->stats().bytes_in;
+    loop.timers().advance(clock);
+    loop.poll();
+    most = std::max(most, seen().socket->stats().bytes_in - before);
+  }
+  EXPECT_EQ(sent, flood.size());
+  run();
+  EXPECT_GE(seen().socket->stats().bytes_in, flood.size());
+  EXPECT_LE(most, 64u * 1024 + 20'000); // and the last read of it
+  // The broker knows, and may charge for it.
+  EXPECT_GT(seen().beside, flood.size() - 100'000);
+  EXPECT_LE(seen().beside, flood.size() + 1000);
+  client.close();
+  run();
+}
+
+TEST_F(WsSessionTest, MessagesAreNotWhatComesBesideThem) {
+  auto client = open();
+  for (int i = 0; i < 200; ++i) {
+    client.send_frame(test::opcode::binary, std::string(10'000, 'x'));
+    run();
+  }
+  EXPECT_EQ(seen().received.size(), 200u);
+  EXPECT_EQ(seen().beside, 0u);
+  client.close();
+  run();
 }
 
 TEST_F(WsSessionTest, ALateEndDoesNotMeetADescriptorOfSomebodyElse) {
