@@ -20,10 +20,11 @@ std::size_t raise_descriptor_limit() {
                           std::numeric_limits<std::size_t>::max());
 }
 
-std::size_t connections_within(std::size_t descriptors, std::size_t threads) {
-  // Standard streams, signals, the listener; a poll, a timer, a wake-up and a
+std::size_t connections_within(std::size_t descriptors, std::size_t threads,
+                               std::size_t inside) {
+  // Standard streams, signals, the listeners; a poll, a timer, a wake-up and a
   // ring per thread; and some for sockets that get 503 as they are too many.
-  auto own = 32 + 8 * threads;
+  auto own = 32 + 8 * threads + inside;
   return descriptors > own ? descriptors - own : 1;
 }
 

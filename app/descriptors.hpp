@@ -9,6 +9,8 @@ namespace greenroom {
 std::size_t raise_descriptor_limit();
 
 /// How many connections fit beside what the broker itself keeps open.
-std::size_t connections_within(std::size_t descriptors, std::size_t threads);
+/// @param inside connections that look inside
+std::size_t connections_within(std::size_t descriptors, std::size_t threads,
+                               std::size_t inside);
 
 } // namespace greenroom

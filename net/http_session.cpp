@@ -90,7 +90,11 @@ void http_session::fired() {
     if (phase_ == phase::lingering || phase_ == phase::over) {
       phase_ = phase::over;
     } else if (!out_.empty()) {
-      // The client does not take its answers.
+      // The client does not take its answers: what the kernel holds of them would
+      // stay for as long.
+      const struct ::linger now_or_never = {1, 0};
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now_or_never,
+                   sizeof(now_or_never));
       count(errc::write_stalled, {}, {});
       phase_ = phase::over;
     } else if (phase_ == phase::placing) {

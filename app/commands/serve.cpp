@@ -38,7 +38,9 @@ std::string_view name_of(int number) {
 void fit_descriptors(invocation& x, log_port& log) {
   auto& most = x.options.listener.connections_max;
   auto limit = raise_descriptor_limit();
-  auto room = connections_within(limit, x.options.threads);
+  const auto& inspect = x.options.inspect;
+  auto room = connections_within(limit, x.options.threads,
+                                 inspect.on ? inspect.connections_max : 0);
   bool chosen = x.given.contains("connections-max");
   bool short_of = most > room;
   if (short_of && !chosen)

@@ -154,7 +154,7 @@ TEST(BinaryTest, ConnectionsAreFittedToTheDescriptors) {
   options.files_max = 1000;
   process aut{options};
   aut.wait_line(R"("level":"info".*"descriptors","limit":1000,)"
-                R"("connections_max":9\d\d\})");
+                R"("connections_max":8\d\d\})");
   options.argv.push_back("--connections-max=5000");
   process chosen{options};
   chosen.wait_line(R"("level":"warn".*"limit":1000,"connections_max":5000,)"
