@@ -69,8 +69,8 @@ function obituary(row) {
     el('p', { class: 'verdict' }, el('b', { text: row.reason }), ' ',
       reasons[row.reason] ?? ''),
     el('p', { class: 'faint', text: `Closed at ${clockOf(row.closed_at)} after ${
-      say('ms', row.lived_ms)}; ${row.code ? `sent ${row.code}` : 'no code sent'
-    }, ${row.peer_code ? `got ${row.peer_code}` : 'none came'}.` }),
+      say('ms', row.lived_ms)}; ${row.code ? `sent ${row.code}` : 'sent no code'
+    }, ${row.peer_code ? `got ${row.peer_code}` : 'got none'}.` }),
     steps.length ? el('h3', { text: 'What followed what' }) : null,
     el('ol', { class: 'chain' }, ...steps.map((x) => el('li',
       { text: visible(x) }))),
@@ -112,7 +112,7 @@ const kindsOfTarget = {
       { view: 'closed', params: { client: id, limit: 1 } }],
     sub: { view: 'lag', title: 'Its rooms', fields: ['room', 'lag_ms',
       'bytes_queued', 'messages_queued', 'drops'] },
-    gone: 'There is no such connection, and none is remembered.',
+    gone: 'There is no such connection now, and nothing is remembered of it (yet).',
     ends: (id) => [{ verb: 'End', path: 'kill', what: 'connection',
       name: `#${id}`, order: { client: Number(id) }, follows: 'The client is told '
         + 'that it was kicked, and leaves all its rooms.' }],

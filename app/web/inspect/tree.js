@@ -68,7 +68,7 @@ export class Tree {
       if (title)
         this.#branches.set(kind, { open: kind !== 'probe', offset: 0 });
     this.sort = el('select', { on: { change: () => this.#reset() } },
-      el('option', { value: '', text: 'age of birth' }),
+      el('option', { value: '', text: 'birth' }),
       ...sorts.map((x) => el('option', { value: x.field,
         text: x.title.toLowerCase() })));
     this.#body.addEventListener('keydown', (event) => this.#key(event));
