@@ -230,7 +230,8 @@ function page(world, view, params) {
 
 /**
  * Starts one. `readToken`, `actToken`: as the flags; `dirty`: receipts are not
- * clean. Its `requests` counts by path, `broken` fails every answer with a status.
+ * clean. Its `requests` counts by path, `told` is called at each, `broken` fails
+ * every answer with a status.
  */
 export async function startMock({ port = 0, readToken = '', actToken = '',
   dirty = false, ...size } = {}) {
@@ -293,6 +294,7 @@ export async function startMock({ port = 0, readToken = '', actToken = '',
     const params = new URLSearchParams(url.search.replaceAll('+', '%2B'));
     const path = url.pathname;
     mock.requests.set(path, (mock.requests.get(path) ?? 0) + 1);
+    mock.told?.();
     if (paths.has(path)) {
       const file = new URL(paths.get(path), web);
       answer(response, 200, readFileSync(file),

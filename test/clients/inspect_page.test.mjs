@@ -110,6 +110,21 @@ test('of 10 000 connections a page is on the page', async (t) => {
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => document.querySelectorAll('tbody tr').length
     === 50);
+  // What it costs its browser, in time of a processor: a small part of a second.
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const busy = async () => (await cdp.send('Performance.getMetrics')).metrics
+    .find((x) => x.name === 'TaskDuration').value;
+  const before = await busy();
+  const asked = mock.requests.get('/inspect/connections');
+  await new Promise((done) => {
+    mock.told = () => {
+      if (mock.requests.get('/inspect/connections') >= asked + 4)
+        done();
+    };
+  });
+  const cost = (await busy() - before) / 4;
+  assert.ok(cost < 0.15, `${cost} s a sample`);
   const nodes = await page.evaluate(() => document.querySelectorAll('*').length);
   assert.ok(nodes < 4000, `${nodes} elements`);
   assert.deepEqual(page.faults, []);
