@@ -54,8 +54,16 @@ struct left {
   std::string room;
 };
 
-/// The room has given a publication its place, or never will.
-struct posted {};
+/// The room has given a publication its place and sent it to everybody, or never
+/// will.
+struct posted {
+  std::uint32_t number; ///< the reader's own
+  errc why;
+  std::uint64_t offset; ///< the room's by then
+};
+
+/// To itself: gives the answers that are known by now.
+struct give_answers {};
 
 /// A join or leave was refused before it reached a room.
 struct refused {
@@ -143,14 +151,13 @@ struct leave {
   caf::actor confirm = nullptr;
 };
 
-/// Broadcasts in the order of arrival. If `asker` is set, it is answered through
-/// its writer and its reader is told by `posted`, also if the room crashes first.
+/// Broadcasts in the order of arrival. If `asker` is set, its reader is told by
+/// `posted`, also if the room crashes first.
 struct post {
   payload what;
   client_id from;
   member_ptr asker;
-  request_id id;
-  std::uint16_t kind;
+  std::uint32_t number; ///< of the asker's reader, for its answer
   inflow_token credit;
 };
 
@@ -385,6 +392,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::socket_closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::joined)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::left)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::posted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::give_answers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::refused)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_moved)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::room_lost)

@@ -54,7 +54,7 @@ bool outlet::linked_by(caf::attachable& x) const {
 
 void outlet::stopped(errc) {
   for (auto& x : due_)
-    apologize(name_, x, env_.member);
+    apologize(x);
   due_.clear();
   here_.stop();
   room_ = nullptr;
@@ -72,7 +72,7 @@ void outlet::send_on() {
   if (!here_.done())
     return;
   for (auto& x : due_)
-    acknowledge(x, env_.member);
+    acknowledge(x);
   due_.clear();
 }
 
@@ -81,7 +81,7 @@ void outlet::lost(caf::mailbox_element& in) {
     in,
     [this](turn_out& x) {
       for (auto& each : x.due)
-        apologize(name_, each, env_.member);
+        apologize(each);
     },
     [this](outlet_leave& x) { tell(x.what.confirm, seat_unanswered{name_}); },
     [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });

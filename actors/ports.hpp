@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,10 @@ public:
 
   /// The answer to a command as complete frames; null if there is none to give.
   virtual wire_ptr encode(const answer& what) const = 0;
+
+  /// The answers to several commands of one client, in order; a frame each,
+  /// unless the dialect joins them.
+  virtual wire_ptr encode_all(std::span<const answer> all) const;
 
   /// How the dialect says goodbye for a reason.
   virtual farewell close_words(errc why) const;

@@ -45,7 +45,15 @@ bool reader::receive(caf::mailbox_element& in) {
   return dispatch(
     in, [this](received& x) { take(x.what); },
     [this](received_beside& x) { charge(x.bytes); },
-    [this](posted&) { answered(); }, [this](joined& x) { entered(x); },
+    [this](posted& x) { outcome(x); },
+    [this](give_answers&) {
+      giving_ = false;
+      give_replies();
+      run_commands();
+      settle();
+      say_goodbye();
+    },
+    [this](joined& x) { entered(x); },
     [this](left& x) {
       forget(x.room);
       answered();
@@ -103,6 +111,7 @@ void reader::stopped(errc why) {
   socket_.reset();
   rooms_.clear();
   asked_.reset();
+  replies_.clear();
   waiting_.reset();
   inflow_.reset();
   heartbeat_.reset();
@@ -166,11 +175,33 @@ void reader::run_commands() {
   }
 }
 
-// Answers come in the order of the commands: one at a time, except publications to
-// the same room, which that room answers in order.
-bool reader::may_run(const command& x) const {
-  return answers_due_ == 0
-         || (!asked_ && x.what == verb::publish && x.room == target_);
+// Answers come in the order of the commands. Those of joins and leaves come from
+// rooms, by the way of the publications, so nothing else is under way meanwhile; all
+// others are this actor's, and wait in a list for those before them.
+bool reader::may_run(const command& x) {
+  if (asked_)
+    return false;
+  auto last =
+    x.what == verb::join || x.what == verb::leave || x.what == verb::end;
+  auto max = last ? 1 : env_.reader.posts_max;
+  if (max > 0 && replies_.size() >= max)
+    give_replies();
+  auto may = max == 0 || replies_.size() < max;
+  if (may)
+    hastened_ = false;
+  return may;
+}
+
+// Rooms may wait for more to send together, but nobody has to wait for that.
+void reader::hasten() {
+  if (asked_ || replies_.empty() || std::exchange(hastened_, true))
+    return;
+  for (auto& m : rooms_) {
+    auto due = std::any_of(replies_.begin(), replies_.end(),
+                           [&m](auto& x) { return x.due && x.room == m.room; });
+    if (due)
+      tell(m.where, flush{});
+  }
 }
 
 // Gives the socket back what was taken, and opens the connection once everything
@@ -178,7 +209,8 @@ bool reader::may_run(const command& x) const {
 void reader::settle() {
   if (quitting() || parting_)
     return;
-  if (!open_ && answers_due_ == 0 && !waiting_) {
+  give_replies();
+  if (!open_ && !asked_ && replies_.empty() && !waiting_) {
     open_ = true;
     socket_->accept();
     const bool greets = who_->dialect->greets();
@@ -189,7 +221,11 @@ void reader::settle() {
     else
       start_beating();
   }
-  if (waiting_ || not_taken_ == 0)
+  if (waiting_) {
+    hasten();
+    return;
+  }
+  if (not_taken_ == 0)
     return;
   if (auto max = env_.reader.posts_max;
       max > 0 && inflow_->pending.load(std::memory_order_relaxed) >= max) {
@@ -208,10 +244,24 @@ void reader::settle() {
 void reader::part(errc why) {
   auto at_once = !open_ || why == errc::peer_gone || why == errc::peer_closed
                  || why == errc::slow_consumer || why == errc::overloaded;
-  if (at_once)
+  if (at_once) {
     quit(why);
-  else if (!std::exchange(parting_, true))
-    tell(who_->writer, ask_written{self(), why});
+  } else if (!std::exchange(parting_, true)) {
+    parting_why_ = why;
+    say_goodbye();
+  }
+}
+
+// What was published before is answered first.
+void reader::say_goodbye() {
+  if (!parting_why_ || quitting())
+    return;
+  give_replies();
+  if (replies_.empty())
+    tell(who_->writer,
+         ask_written{self(), *std::exchange(parting_why_, std::nullopt)});
+  else
+    hasten();
 }
 
 // The greeting must come in time; then a ping goes out every so often, and its
@@ -220,6 +270,9 @@ void reader::beat() {
   auto& limits = env_.reader;
   if (!beating_) {
     part(errc::stale);
+  } else if (dialogue_.pings_out > 0 && not_taken_ > 0) {
+    // It may have answered: the socket is not read while its rooms are behind.
+    home().timers().arm_in(*heartbeat_, limits.pong_timeout);
   } else if (dialogue_.pings_out > 0) {
     part(errc::no_pong);
   } else if (!pinged_) {
@@ -267,8 +320,8 @@ void reader::run(command& x) {
       break;
     case verb::leave:
       if (find(x.room) == nullptr) {
-        answer_leave(x.room, x.id,
-                     x.kind); // leaving a room one is not in is fine everywhere
+        // Leaving a room one is not in is fine everywhere.
+        add_reply(x.what, x.id, x.kind, x.room);
         break;
       }
       tell(env_.supervisor, leave_room{who_->id, x.room, ask(x)});
@@ -282,13 +335,7 @@ void reader::run(command& x) {
         break;
       }
       start_beating();
-      answer a;
-      a.what = x.what;
-      a.id = x.id;
-      a.kind = x.kind;
-      a.client = who_->id;
-      a.ping_every = env_.reader.ping_every;
-      answer_with(a);
+      add_reply(x.what, x.id, x.kind, {});
       break;
     }
     case verb::pong:
@@ -304,7 +351,6 @@ void reader::run(command& x) {
 
 // Notes that a join or leave is asked, and how its answer is known.
 ticket reader::ask(const command& x) {
-  ++answers_due_;
   if (++last_ticket_ == 0) // stands for none
     ++last_ticket_;
   ticket by{x.id, x.kind, last_ticket_};
@@ -318,8 +364,6 @@ bool reader::asking(std::string_view room) const {
 }
 
 void reader::answered() {
-  assert(answers_due_ > 0);
-  --answers_due_;
   asked_.reset();
   run_commands();
   settle();
@@ -340,42 +384,69 @@ void reader::publish(command& x) {
     return;
   }
   member_ptr asker;
+  auto number = first_reply_ + static_cast<std::uint32_t>(replies_.size());
   if (x.id != 0) {
     asker = who_;
-    ++answers_due_;
-    if (target_ != m->room)
-      target_ = m->room;
+    add_reply(x.what, x.id, x.kind, m->room).due = true;
   }
-  tell(m->where, post{std::move(x.data), who_->id, std::move(asker), x.id,
-                      x.kind, inflow_token{inflow_}});
+  tell(m->where, post{std::move(x.data), who_->id, std::move(asker), number,
+                      inflow_token{inflow_}});
 }
 
 void reader::refuse(verb what, request_id id, std::uint16_t kind, errc why,
                     std::string_view room) {
   at(env_.counts->commands_refused, why).add();
-  answer a;
-  a.what = what;
-  a.id = id;
-  a.kind = kind;
-  a.error = why;
-  a.room = room;
-  a.client = who_->id;
-  answer_with(a);
+  add_reply(what, id, kind, room).why = why;
 }
 
-void reader::answer_leave(const std::string& room, request_id id,
-                          std::uint16_t kind) {
-  answer a;
-  a.what = verb::leave;
-  a.id = id;
-  a.kind = kind;
-  a.room = room;
-  a.client = who_->id;
-  answer_with(a);
+reader::reply& reader::add_reply(verb what, request_id id, std::uint16_t kind,
+                                 std::string_view room) {
+  auto& x = replies_.emplace_back();
+  x.what = what;
+  x.id = id;
+  x.kind = kind;
+  x.room = room;
+  return x;
 }
 
-void reader::answer_with(const answer& x) {
-  deliver_to(*who_, who_->dialect->encode(x), env_.member);
+// What became of a publication. Others are often known at the same time: they are
+// given together, behind the messages that wait already.
+void reader::outcome(const posted& x) {
+  auto i = x.number - first_reply_;
+  assert(i < replies_.size() && replies_[i].due);
+  replies_[i].due = false;
+  replies_[i].why = x.why;
+  replies_[i].offset = x.offset;
+  if (i == 0 && !std::exchange(giving_, true))
+    tell(self(), give_answers{});
+}
+
+void reader::give_replies() {
+  thread_local std::vector<answer> known;
+  known.clear();
+  for (auto& x : replies_) {
+    if (x.due)
+      break;
+    auto& a = known.emplace_back();
+    a.what = x.what;
+    a.id = x.id;
+    a.kind = x.kind;
+    a.error = x.why;
+    a.room = x.room;
+    a.offset = x.offset;
+    a.client = who_->id;
+    a.ping_every = env_.reader.ping_every;
+  }
+  if (known.empty())
+    return;
+  deliver_to(*who_, who_->dialect->encode_all(known), env_.member);
+  first_reply_ += static_cast<std::uint32_t>(known.size());
+  if (known.size() == replies_.size() && replies_.capacity() > 16)
+    std::vector<reply>{}.swap(replies_); // memory follows a burst down
+  else
+    replies_.erase(replies_.begin(),
+                   replies_.begin()
+                     + static_cast<std::ptrdiff_t>(known.size()));
 }
 
 // -- rooms ------------------------------------------------------------------------------
@@ -416,7 +487,7 @@ void reader::answer_own() {
   if (!who_->redeem(asked_->by))
     return;
   forget(asked_->room);
-  answer_leave(asked_->room, asked_->by.id, asked_->by.kind);
+  add_reply(verb::leave, asked_->by.id, asked_->by.kind, asked_->room);
   answered();
 }
 
@@ -431,7 +502,7 @@ void reader::tell_loss(errc why, const std::string& room) {
   a.error = why;
   a.room = room;
   a.client = who_->id;
-  answer_with(a);
+  deliver_to(*who_, who_->dialect->encode(a), env_.member);
 }
 
 void reader::forget(const std::string& room) {

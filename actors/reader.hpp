@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,15 +62,30 @@ private:
     std::string room;
   };
 
+  /// An answer of this reader, until all that came before it were given.
+  struct reply {
+    verb what;
+    std::uint16_t kind;
+    request_id id;
+    errc why = errc::none;
+    bool due = false; // a room has still to say what became of it
+    std::uint64_t offset = 0;
+    std::string room;
+  };
+
   bool charge(std::uint64_t bytes);
   void take(inbound& x);
   void run_commands();
-  bool may_run(const command& x) const;
+  bool may_run(const command& x);
+  void hasten();
   void run(command& x);
   void publish(command& x);
   void refuse(verb what, request_id id, std::uint16_t kind, errc why,
               std::string_view room);
-  void answer_with(const answer& x);
+  reply& add_reply(verb what, request_id id, std::uint16_t kind,
+                   std::string_view room);
+  void give_replies();
+  void outcome(const posted& x);
   void entered(joined& x);
   void lose(const room_lost& x);
   void move_to(const room_moved& x);
@@ -79,9 +95,9 @@ private:
   bool asking(std::string_view room) const;
   void answered();
   void answer_own();
-  void answer_leave(const std::string& room, request_id id, std::uint16_t kind);
   void settle();
   void part(errc why);
+  void say_goodbye();
   void beat();
   void start_beating();
   membership* find(std::string_view room);
@@ -94,11 +110,13 @@ private:
   std::vector<membership> rooms_;
   /// Commands behind one whose answer is due; none, no memory.
   std::unique_ptr<std::deque<command>> waiting_;
-  std::uint32_t answers_due_ = 0; // sent to rooms or the supervisor
-  /// The join or leave whose answer is due; null, no memory: the answers due are
-  /// those of publications to `target_`.
+  /// The join or leave whose answer is due; null, no memory. Rooms answer it, and
+  /// nothing else runs meanwhile.
   std::unique_ptr<question> asked_;
-  std::string target_;
+  /// Answers in the order of their commands, up to `posts_max`; the first has the
+  /// number `first_reply_`.
+  std::vector<reply> replies_;
+  std::uint32_t first_reply_ = 0;
   std::uint32_t last_ticket_ = 0;
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
@@ -108,7 +126,10 @@ private:
   bool pinged_ = false;      // the next beat looks for the answer
   bool open_ = false;        // the upgrade was answered
   bool turned_away_ = false; // the greeting was refused: nothing else is heard
+  bool giving_ = false;      // has told itself to give answers
+  bool hastened_ = false;    // has told rooms that a command waits for them
   bool parting_ = false;     // ends as soon as its last answers are written
+  std::optional<errc> parting_why_; // not told to the writer yet
 };
 
 } // namespace greenroom

@@ -67,8 +67,10 @@ void room::stopped(errc why) {
   outlets_.clear();
   elsewhere_.clear();
   env_.counts->posts_lost.add(static_cast<std::int64_t>(turn_.size()));
+  // A publication without its place in the stream is answered as well: its sender
+  // may try again.
   for (auto& x : due_)
-    apologize(name_, x, env_.member);
+    apologize(x);
   due_.clear();
   turn_.clear();
 }
@@ -92,7 +94,7 @@ void room::lost(caf::mailbox_element& in) {
         estate_->posts += 1;
       }
       if (x.asker)
-        apologize(name_, {x.asker, {x.id, x.kind, 0}, {}}, env_.member);
+        apologize({x.asker, x.number});
     },
     [this](leave& x) { tell(x.confirm, seat_unanswered{name_}); },
     [this](ask_seat& x) { tell(x.whom, seat_unanswered{name_}); });
@@ -209,7 +211,7 @@ void room::take(post& x) {
   turn_.push_back(std::move(e));
   env_.counts->publications.add();
   if (x.asker)
-    due_.push_back({std::move(x.asker), {x.id, x.kind, 0}, {}});
+    due_.push_back({std::move(x.asker), x.number});
   if (turn_bytes_ >= env_.room.turn_bytes_max
       || turn_.size() >= env_.room.turn_events_max) {
     end_turn();
@@ -291,7 +293,7 @@ bool room::end_turn() {
   turn_bytes_ = 0;
   delay_.disarm();
   for (auto& x : due_)
-    x.answer = answer_to(x.who->id, *x.who->dialect, verb::publish, x.by);
+    x.offset = offset_;
   for (auto& [where, entry] : outlets_) {
     // Their answers go behind the turn, by the same way.
     turn_out there{out, {}};
@@ -319,7 +321,7 @@ bool room::send_on() {
 // Only now: what is acknowledged is on its way to everybody.
 void room::acknowledge() {
   for (auto& x : due_)
-    greenroom::acknowledge(x, env_.member);
+    greenroom::acknowledge(x);
   due_.clear();
 }
 

@@ -211,22 +211,12 @@ void deliver_to(member& who, wire_ptr what, const member_options& limits) {
   tell(who.writer, deliver{std::move(what), retention::kept});
 }
 
-void acknowledge(const acknowledgement& x, const member_options& limits) {
-  deliver_to(*x.who, x.answer, limits);
-  tell(x.who->reader, posted{});
+void acknowledge(const acknowledgement& x) {
+  tell(x.who->reader, posted{x.number, errc::none, x.offset});
 }
 
-void apologize(std::string_view room, const acknowledgement& x,
-               const member_options& limits) {
-  answer a;
-  a.what = verb::publish;
-  a.id = x.by.id;
-  a.kind = x.by.kind;
-  a.error = errc::fault;
-  a.room = room;
-  a.client = x.who->id;
-  deliver_to(*x.who, x.who->dialect->encode(a), limits);
-  tell(x.who->reader, posted{});
+void apologize(const acknowledgement& x) {
+  tell(x.who->reader, posted{x.number, errc::fault, 0});
 }
 
 } // namespace greenroom

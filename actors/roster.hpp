@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -113,18 +112,18 @@ private:
 /// `overloaded`, where the whole process has too much.
 void deliver_to(member& who, wire_ptr what, const member_options& limits);
 
-/// A publication that wants an answer, and what that will be.
+/// A publication that wants an answer.
 struct acknowledgement {
   member_ptr who;
-  ticket by;
-  wire_ptr answer;
+  std::uint32_t number; ///< of its reader
+  std::uint64_t offset = 0;
 };
 
-/// Tells a publisher that its publication is on the way to everybody.
-void acknowledge(const acknowledgement& x, const member_options& limits);
+/// Tells a publisher's reader that its publication is on the way to everybody.
+void acknowledge(const acknowledgement& x);
 
-/// Tells a publisher that it may not be: it died with its room.
-void apologize(std::string_view room, const acknowledgement& x,
-               const member_options& limits);
+/// Tells it that it may not be: the room died. Members may have it all the same if
+/// that happened while the turn was sent.
+void apologize(const acknowledgement& x);
 
 } // namespace greenroom

@@ -27,7 +27,7 @@ void room_turn(benchmark::State& state) {
   std::string text(payload_bytes, 'x');
   for (auto _ : state) {
     for (std::int64_t i = 0; i < events; ++i)
-      tell(lobby, post{{text, payload_form::text}, 1, nullptr, 0, 0, {}});
+      tell(lobby, post{{text, payload_form::text}, 1, nullptr, 0, {}});
     here.run();
   }
   auto turns = static_cast<double>(state.iterations());

@@ -260,7 +260,7 @@ TEST_F(SnapshotTest, ItNamesWhoLags) {
   // More than a turn's worth of mail waits for one room.
   at(home).enter();
   for (int i = 0; i < 500; ++i)
-    tell(room, post{{}, 0, {}, 0, 0, {}});
+    tell(room, post{{}, 0, {}, 0, {}});
   sleep(50ms);
   for (int i = 0; i < 10; ++i)
     for (unit_id u : {0, 1})

@@ -146,17 +146,98 @@ TEST_F(ReaderTest, PublicationsToOneRoomDoNotWaitForEachOther) {
                              {"ok pub 2 a 3", "ok pub 3 a 3", "ok pub 4 a 3"}));
 }
 
-TEST_F(ReaderTest, APublicationToAnotherRoomWaitsForTheAnswersOfTheFirst) {
-  start({{"a", {}}, {"b", {}}});
+TEST_F(ReaderTest, PublicationsToSeveralRoomsDoNotWaitForEachOther) {
+  start({{"slow", {.write_delay = 10s}}, {"quick", {}}});
+  for (unit_id there : {0, 1}) {
+    auto ann = connect_talker(there);
+    auto bob = connect("quick");
+    ann->emit("join 1 slow\njoin 2 quick");
+    run();
+    ann->news();
+    ann->emit("pub 3 slow x\npub 4 quick y\npub 5 nowhere z");
+    run();
+    EXPECT_THAT(bob->news(), ElementsAre("y"));
+    // Answers keep the order of the commands, so these are not due yet.
+    for (auto& x : ann->news())
+      EXPECT_TRUE(x.starts_with("quick ")) << x;
+    advance(11s);
+    std::vector<std::string> answers;
+    for (auto& x : ann->news())
+      if (!x.starts_with("slow "))
+        answers.push_back(x.substr(0, 8));
+    EXPECT_THAT(answers, ElementsAre("ok pub 3", "ok pub 4", "no pub 5"));
+    ann->hang_up();
+    bob->hang_up();
+    run();
+  }
+}
+
+TEST_F(ReaderTest, PublishingToTwoRoomsInTurnCostsOneTurnOfEach) {
+  start({{"a", {.write_delay = 200ms}}, {"b", {.write_delay = 200ms}}});
   auto ann = connect_talker(1);
   ann->emit("join 1 a\njoin 2 b");
   run();
-  ann->emit("pub 3 a x\npub 4 b y");
-  run_one_turn(1);
-  run_one_turn(0);
-  EXPECT_EQ(counts.publications.get(), 1);
+  ann->news();
+  for (int i = 0; i < 40; ++i)
+    ann->emit(fmt::format("pub {} {} x", 10 + i, i % 2 == 0 ? "a" : "b"));
+  advance(300ms);
+  int next = 10;
+  for (auto& x : ann->news()) {
+    if (!x.starts_with("ok"))
+      continue;
+    EXPECT_TRUE(x.starts_with(fmt::format("ok pub {} ", next++))) << x;
+  }
+  EXPECT_EQ(next, 50);
+}
+
+TEST_F(ReaderTest, WhatWaitsForPublicationsHastensThem) {
+  start({{"a", {.write_delay = 10s}}, {"b", {.write_delay = 10s}}, {"c", {}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 a\njoin 2 b");
   run();
-  EXPECT_EQ(counts.publications.get(), 2);
+  ann->news();
+  // No time passes.
+  ann->emit("pub 3 a x\npub 4 b y\njoin 5 c\npub 6 a z\nleave 7 b");
+  run();
+  std::vector<std::string> answers;
+  for (auto& x : ann->news())
+    if (x.starts_with("ok"))
+      answers.push_back(x);
+  EXPECT_THAT(answers,
+              ElementsAre("ok pub 3 a 1", "ok pub 4 b 1", "ok join 5 c 0",
+                          "ok pub 6 a 2", "ok leave 7 b 1"));
+}
+
+TEST_F(ReaderTest, AnswersThatAreKnownTogetherAreGivenTogether) {
+  start();
+  auto ann = connect_talker(1);
+  ann->emit("join 1 lobby quiet");
+  run();
+  ann->news();
+  auto before = ann->blocks;
+  ann->emit("pub 2 lobby x\nrefuse 3 bad_request\npub 4 lobby y\npub 5 no z");
+  run();
+  EXPECT_THAT(ann->news(),
+              ElementsAre("ok pub 2 lobby 2", "no refuse 3  bad_request",
+                          "ok pub 4 lobby 2", "no pub 5 no room_forbidden"));
+  EXPECT_EQ(ann->blocks - before, 1u);
+}
+
+TEST_F(ReaderTest, ACrashedRoomDoesNotChangeTheOrderOfAnswers) {
+  start({{"a", {.write_delay = 10s}}, {"b", {}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 a\njoin 2 b");
+  run();
+  ann->news();
+  ann->emit("pub 3 a x\npub 4 b y\npub 5 a z");
+  run();
+  crash("a");
+  std::vector<std::string> answers;
+  for (auto& x : ann->news())
+    if (!x.starts_with("b "))
+      answers.push_back(x);
+  EXPECT_THAT(answers, ElementsAre("no pub 3 a fault", "ok pub 4 b 1",
+                                   "no pub 5 a fault"));
 }
 
 TEST_F(ReaderTest, WithoutAnIdNothingIsAnswered) {
@@ -274,6 +355,26 @@ TEST_F(ReaderTest, WhatACrashedRoomDidNotHandleIsGivenBackToTheReader) {
   ann->emit("after");
   run();
   EXPECT_EQ(ann->got.back(), "after");
+}
+
+TEST_F(ReaderTest, PublicationsWithoutAnAnswerAreBounded) {
+  env.reader.posts_max = 4;
+  start({{"lobby", {.write_delay = 10s}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 lobby");
+  run();
+  ann->news();
+  std::string all;
+  for (int i = 2; i < 12; ++i)
+    all += fmt::format("pub {} lobby x\n", i);
+  ann->emit(all);
+  run_one_turn(1);
+  run_one_turn(0);
+  EXPECT_EQ(counts.publications.get(), 4);
+  run(); // hastened, since others wait behind them
+  EXPECT_GE(counts.publications.get(), 8);
+  advance(10s);
+  EXPECT_EQ(counts.publications.get(), 10);
 }
 
 TEST_F(ReaderTest, ACommandThatWaitsKeepsTheSocketFromBeingRead) {
@@ -461,6 +562,20 @@ TEST_F(ReaderTest, WhatCameBeforeTheEndIsStillCarriedOut) {
   EXPECT_EQ(ann->last_words, "bad_command");
 }
 
+TEST_F(ReaderTest, WhoIsEndedHearsWhatBecameOfItsPublications) {
+  env.reader.messages_per_second = 1;
+  env.reader.burst_seconds = 5;
+  start({{"lobby", {.write_delay = 10s}}});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 lobby\npub 2 lobby x");
+  run();
+  ann->emit("pub 3 lobby y\npub 4 lobby z\nhello 5\nhello 6\nhello 7");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("ok join 1 lobby 0", "lobby 1 x",
+                                    "ok pub 2 lobby 1"));
+  EXPECT_EQ(ann->last_words, "rate_limited");
+}
+
 // -- greetings and pings of dialects ------------------------------------------------------
 
 class StrictDialectTest : public ReaderTest {
@@ -495,6 +610,32 @@ TEST_F(StrictDialectTest, WhoHasGreetedIsPingedAndHasToAnswer) {
   EXPECT_EQ(pings(), 1u);
   ann->emit("pong");
   advance(env.reader.ping_every);
+  EXPECT_EQ(pings(), 2u);
+  EXPECT_EQ(ann->last_words, "");
+  advance(env.reader.pong_timeout + 100ms);
+  EXPECT_EQ(ann->last_words, "no_pong");
+}
+
+TEST_F(StrictDialectTest, NoPongIsMissedWhileTheSocketIsNotRead) {
+  env.reader.posts_max = 2;
+  ann->window = 1;
+  ann->emit("hello 1\njoin 2 lobby");
+  advance(env.reader.ping_every);
+  ASSERT_EQ(pings(), 1u);
+  // The room's unit stands still, and with it whoever publishes there.
+  ann->emit("pub 3 lobby x\npub 4 lobby y\npub 5 lobby z");
+  ann->emit("pong");
+  for (int i = 0; i < 3; ++i) {
+    run_one_turn(1);
+    sleep(env.reader.pong_timeout + 100ms);
+    run_one_turn(1);
+  }
+  EXPECT_EQ(ann->unread(), 1u);
+  EXPECT_EQ(ann->last_words, "");
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  // Later it is judged like any other.
+  advance(env.reader.ping_every + 4 * timer_wheel::tick);
   EXPECT_EQ(pings(), 2u);
   EXPECT_EQ(ann->last_words, "");
   advance(env.reader.pong_timeout + 100ms);
