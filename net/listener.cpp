@@ -136,8 +136,12 @@ std::vector<network> networks_of(const std::vector<std::string>& texts) {
   return out;
 }
 
-origin_rules origins_of(const http_options& http) {
-  auto rules = origin_rules::make(http.origins);
+origin_rules origins_of(const http_options& http, std::string_view bind) {
+  auto addresses = addresses_of(bind);
+  auto local = std::all_of(addresses.begin(), addresses.end(),
+                           [](auto& x) { return x.is_loopback(); });
+  auto rules = origin_rules::make(http.origins,
+                                  local ? own_names::loopback : own_names::any);
   if (!rules)
     throw std::invalid_argument(rules.error().detail);
   return *rules;
@@ -271,7 +275,7 @@ struct listener::parts final : porter {
       context{http,
               session,
               networks_of(options_.trusted_proxies),
-              origins_of(http),
+              origins_of(http, options_.bind),
               desk,
               counts_,
               refusal_log{log_},

@@ -48,7 +48,8 @@ struct http_options {
   /// until it is.
   std::size_t pipelined_max = 16;
   /// Origins of browsers that may connect, as `scheme://host[:port]`, or `*`.
-  /// The broker's own host always may. Requests without Origin pass.
+  /// The broker's own host always may; on a loopback address that is localhost and
+  /// the addresses of this machine. Requests without Origin pass.
   std::vector<std::string> origins;
   std::size_t room_name_bytes_max = 255;
   /// Answers that our own actors have to give: from the request to 504.

@@ -8,6 +8,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "net/address.hpp"
+
 namespace greenroom::net {
 
 namespace {
@@ -66,6 +68,15 @@ bool is_plain(std::string_view host) noexcept {
   });
 }
 
+bool is_loopback(std::string_view host) {
+  if (host == "localhost")
+    return true;
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  auto address = ip_address::parse(host);
+  return address && address->is_loopback();
+}
+
 std::optional<authority> with_port(std::string host, std::string_view digits) {
   authority out{std::move(host), std::nullopt};
   if (!digits.empty()) {
@@ -94,9 +105,10 @@ std::optional<authority> authority::parse(std::string_view text) {
   return with_port(lower(parsed->encoded_host()), parsed->port());
 }
 
-result<origin_rules> origin_rules::make(
-  const std::vector<std::string>& listed) {
+result<origin_rules> origin_rules::make(const std::vector<std::string>& listed,
+                                        own_names ours) {
   origin_rules out;
+  out.ours_ = ours;
   for (auto& text : listed) {
     if (text == "*") {
       out.any_ = true;
@@ -130,6 +142,7 @@ bool origin_rules::allow(std::string_view origin, std::string_view host) const {
   auto usual = default_port(page->scheme);
   auto us = authority::parse(host);
   return usual && us && us->host == page->where.host
+         && (ours_ == own_names::any || is_loopback(us->host))
          && us->port.value_or(*usual) == page->where.port;
 }
 

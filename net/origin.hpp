@@ -19,6 +19,14 @@ struct authority {
   static std::optional<authority> parse(std::string_view text);
 };
 
+/// Which names are the broker's own, when a page says it comes from there. Where
+/// only this machine can connect, a name that leads here may be anybody's: DNS
+/// rebinding makes a foreign page one of "the same host".
+enum class own_names : std::uint8_t {
+  any,      ///< whatever the Host header says
+  loopback, ///< localhost and addresses of this machine only
+};
+
 /// Which web pages may connect (RFC 6455 §10.2). A browser says in Origin which
 /// page it runs (RFC 6454 §7); other clients say nothing and pass.
 class origin_rules {
@@ -28,7 +36,8 @@ public:
 
   /// @param listed `scheme://host[:port]` each, or `*` for every page
   /// @returns a fault whose detail names the malformed one
-  static result<origin_rules> make(const std::vector<std::string>& listed);
+  static result<origin_rules> make(const std::vector<std::string>& listed,
+                                   own_names ours = own_names::any);
 
   /// @param origin what the browser says
   /// @param host the broker as the client calls it: the Host header
@@ -36,6 +45,7 @@ public:
 
 private:
   bool any_ = false;
+  own_names ours_ = own_names::any;
   std::vector<std::string> listed_; // scheme://host:port, lower case
 };
 

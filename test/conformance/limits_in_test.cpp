@@ -478,6 +478,25 @@ TEST(TrustTest, ForeignPagesMayNotConnect) {
   EXPECT_EQ(status("null"), 403);
 }
 
+// DNS rebinding: a foreign name that leads here, so that the browser takes us for
+// the page's own host.
+TEST(TrustTest, AForeignNameOfThisMachineIsNotItsOwn) {
+  flagged_broker broker;
+  auto status = [&](const std::string& name) {
+    auto host = fmt::format("{}:{}", name, broker.port());
+    http_client page{{.port = broker.port()}};
+    page.send(make_handshake({.host = name,
+                              .port = broker.port(),
+                              .path = "/room/lobby",
+                              .origin = "http://" + host,
+                              .key = next_handshake_key()}));
+    return page.receive().status;
+  };
+  EXPECT_EQ(status("127.0.0.1"), 101);
+  EXPECT_EQ(status("localhost"), 101);
+  EXPECT_EQ(status("evil.example"), 403);
+}
+
 TEST(TrustTest, ATrustedProxySaysWhoTheClientIs) {
   const auto header = "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c"
                       "\xc0\x00\x02\x07\x0a\x00\x00\x01\x12\x34\x1f\x40"s;

@@ -10,8 +10,9 @@ using namespace greenroom::net;
 namespace {
 
 bool allows(const std::vector<std::string>& listed, std::string_view origin,
-            std::string_view host = "broker.test:8000") {
-  auto rules = origin_rules::make(listed);
+            std::string_view host = "broker.test:8000",
+            own_names ours = own_names::any) {
+  auto rules = origin_rules::make(listed, ours);
   EXPECT_TRUE(rules);
   return rules && rules->allow(origin, host);
 }
@@ -38,6 +39,24 @@ TEST(OriginTest, APortLeftOutIsTheUsualOneOfTheScheme) {
   EXPECT_TRUE(allows({}, "https://x:443", "x"));
   EXPECT_FALSE(allows({}, "https://x", "x:80"));
   EXPECT_FALSE(allows({}, "http://x:8000", "x"));
+}
+
+TEST(OriginTest, ANameThatLeadsToThisMachineIsNotItsOwn) {
+  auto local = [](std::vector<std::string> listed, std::string host) {
+    return allows(listed, "http://" + host, host, own_names::loopback);
+  };
+  for (auto host : {"localhost", "LocalHost:8000", "127.0.0.1:8000",
+                    "127.1.2.3:8000", "[::1]:8000"})
+    EXPECT_TRUE(local({}, host)) << host;
+  // DNS rebinding: the browser believes that it talks to the page's own host.
+  for (auto host :
+       {"evil.test:8000", "localhost.evil.test:8000", "127.0.0.1.evil.test",
+        "192.0.2.1:8000", "[2001:db8::1]:8000", "0.0.0.0:8000"})
+    EXPECT_FALSE(local({}, host)) << host;
+  EXPECT_FALSE(
+    allows({}, "http://evil.test:8000", "127.0.0.1:8000", own_names::loopback));
+  // A proxy's name is known by the list.
+  EXPECT_TRUE(local({"http://chat.test"}, "chat.test"));
 }
 
 TEST(OriginTest, ListedPagesMayConnect) {
