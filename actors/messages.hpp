@@ -298,6 +298,10 @@ struct confirm_seat {
 /// Drains: everybody is told to go, then the rooms end, then the supervisor.
 struct stop_all {};
 
+/// A drain has no more time: whoever is left is told now, and no socket is waited
+/// for.
+struct cut_off {};
+
 /// The supervisor's own pulse.
 struct tick {};
 
@@ -422,6 +426,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_books)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::end_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::cut_off)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_seat)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::count_members)

@@ -81,7 +81,7 @@ bool supervisor::receive(caf::mailbox_element& in) {
     },
     [this](confirm_seat& x) { ask_room(x); }, //
     [this](tick&) { beat(); },                //
-    [this](stop_all&) { drain(); });
+    [this](stop_all&) { drain(); }, [this](cut_off&) { cut_drain(); });
 }
 
 void supervisor::link_down(const caf::exit_msg&) {
@@ -117,6 +117,7 @@ void supervisor::admit(client_up& x) {
   monitor(who.writer);
   if (draining_)
     tell(who.reader, evict{errc::draining});
+  entry.socket_gone = cut_off_;
 }
 
 // -- directions ------------------------------------------------------------------------
@@ -543,6 +544,25 @@ void supervisor::drain() {
     to_tell_.push_back(id);
   home().timers().arm_in(pulse_, drain_beat);
   finish_drain();
+}
+
+// Whoever was told already may still owe its answer; its actors have ended, and its
+// socket is closed by who owns the loops.
+void supervisor::cut_drain() {
+  if (!draining_ || cut_off_)
+    return;
+  cut_off_ = true;
+  to_tell_.clear();
+  std::vector<client_id> over;
+  for (auto& [id, c] : who_.clients()) {
+    c.socket_gone = true;
+    if (c.over())
+      over.push_back(id);
+    else
+      tell(c.who->reader, evict{errc::shutdown});
+  }
+  for (auto id : over)
+    bury(*who_.client(id));
 }
 
 void supervisor::finish_drain() {

@@ -108,6 +108,7 @@ private:
   books count() const;
   void beat();
   void drain();
+  void cut_drain();
   void finish_drain();
 
   engine& env_;
@@ -124,6 +125,7 @@ private:
   std::deque<steady_time> crashes_;           // of rooms, all of them
   pulse pulse_;
   bool draining_ = false;
+  bool cut_off_ = false;
   bool rooms_told_ = false;
   std::vector<client_id> to_tell_; // clients a drain has not told yet
 };

@@ -1,5 +1,6 @@
 #include "app/broker.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -220,16 +221,31 @@ int broker::wait() {
   auto& p = *parts_;
   bool finished = false;
   auto why = errc::none;
+  auto grace = std::chrono::milliseconds{stop_grace};
   {
     std::unique_lock guard{p.mutex};
+    auto over = [&p] { return p.over; };
     p.changed.wait(guard, [&p] { return p.over || p.drain_deadline; });
-    if (!p.over)
-      p.changed.wait_until(guard, *p.drain_deadline, [&p] { return p.over; });
+    if (!p.over) {
+      auto reserve = p.options.drain_reserve();
+      // The other half is the log's.
+      auto last = *p.drain_deadline - reserve / 2;
+      p.changed.wait_until(guard, *p.drain_deadline - reserve, over);
+      if (!p.over) {
+        guard.unlock();
+        p.log.write(log_record{level::warn, "drain_cut_off"}.with(
+          "connections", p.counts.sessions_open.get()));
+        tell(p.env.supervisor, cut_off{});
+        guard.lock();
+        p.changed.wait_until(guard, last, over);
+      }
+      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        last - std::chrono::steady_clock::now());
+      grace = std::clamp<std::chrono::milliseconds>(left, 0ms, stop_grace);
+    }
     finished = p.over;
     why = p.why;
   }
-  if (!finished)
-    p.log.write(log_record{level::warn, "drain_cut_off"});
   if (finished && why != errc::none)
     p.log.write(log_record{level::error, "supervisor_down"}.with(
       "reason", to_string(why)));
@@ -237,7 +253,7 @@ int broker::wait() {
   if (p.inspect_door)
     p.inspect_door->stop();
   const bool crashed = finished && why != errc::none;
-  p.end_units(crashed ? crash_grace : stop_grace);
+  p.end_units(crashed ? crash_grace : grace);
   return crashed ? exit_software : 0;
 }
 

@@ -39,8 +39,9 @@ public:
   /// calls do nothing. Any thread.
   void drain();
 
-  /// Waits until everything has ended, at most the drain timeout longer than a
-  /// drain allows.
+  /// Waits until everything has ended: from the beginning of a drain at most its
+  /// timeout, of which the last fifth (2 s at most) is for cutting off what is
+  /// left and for the log.
   /// @returns the exit status: 0, or 70 if the supervisor crashed
   int wait();
 

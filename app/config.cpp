@@ -318,7 +318,9 @@ std::vector<option> option_table(broker_options& to, pending& later) {
      "origin", "ORIGIN", "",
      "Web pages that may connect from elsewhere, such as "
      "https://example.org, or * for all. Other origins get 403; the broker's "
-     "own host and clients that name no origin always pass.",
+     "own host and clients that name no origin always pass. Bound to this "
+     "machine, its host is localhost or a loopback address: a proxy's name "
+     "has to be given here.",
      [&to](std::string_view text) -> std::string {
        std::string one{text};
        if (!net::origin_rules::make({one}))
@@ -462,8 +464,9 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.duration("crash-window", to.supervisor.restart_window, 10ms, 24h,
              "The time over which crashes are counted.");
   t.duration("drain-timeout", to.drain_timeout, 10ms, 1h,
-             "From the first SIGTERM or SIGINT until connections that have not "
-             "ended are cut off.");
+             "From the first SIGTERM or SIGINT until the process has ended. "
+             "Connections left when a fifth of it remains, 2s at most, are cut "
+             "off.");
   t.count("drain-slice", to.supervisor.drain_slice, 1, 1'000'000,
           "Connections told to go at once while stopping; the next so many "
           "after 20ms. Spreads their reconnects.");
@@ -627,8 +630,8 @@ public:
                          "room is quarantined",
                          counted("crashes-max", supervisor.crashes_max),
                          counted("room-crashes-max", supervisor.restarts_max));
-    if (session.goodbye_timeout > x_.drain_timeout)
-      return fmt::format("{} is more than {}: goodbyes would be cut short",
+    if (session.goodbye_timeout > x_.drain_timeout - x_.drain_reserve())
+      return fmt::format("{} does not fit into {}: goodbyes would be cut short",
                          timed("goodbye-timeout", session.goodbye_timeout),
                          timed("drain-timeout", x_.drain_timeout));
     const auto& inspect = x_.inspect;
@@ -790,6 +793,10 @@ std::string flags_markdown() {
   broker_options options;
   pending later;
   return markdown_of(option_table(options, later));
+}
+
+std::chrono::milliseconds broker_options::drain_reserve() const noexcept {
+  return std::min<std::chrono::milliseconds>(drain_timeout / 5, 2s);
 }
 
 bool anybody_may_publish(const broker_options& options) {

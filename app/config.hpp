@@ -59,8 +59,12 @@ struct broker_options {
   /// Units; 1 to 256. The flag's default is one per core.
   std::size_t threads = 1;
   io_uring_use io_uring = io_uring_use::automatic;
-  /// From the first signal until what has not ended is cut off.
+  /// From the first signal until the process has ended.
   std::chrono::milliseconds drain_timeout{10'000};
+
+  /// The last part of it, for cutting off what has not ended and for the log: a
+  /// fifth, 2 s at most.
+  std::chrono::milliseconds drain_reserve() const noexcept;
 };
 
 // -- from the command line ------------------------------------------------------

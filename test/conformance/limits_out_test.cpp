@@ -230,16 +230,44 @@ TEST(SystemLimitTest, GoodbyesAreSaidInSlices) {
 }
 
 TEST(SystemLimitTest, ADrainThatTakesTooLongIsCutOff) {
+  // The slices alone would take 5 s.
+  constexpr int crowd = 250;
   broker_process broker{{"--room=lobby", "--drain-slice=1",
-                         "--drain-timeout=300ms", "--goodbye-timeout=100ms"}};
+                         "--drain-timeout=3s", "--goodbye-timeout=100ms",
+                         "--connections-per-address=1000"}};
   std::vector<ws_client> clients;
-  for (int i = 0; i < 60; ++i)
+  for (int i = 0; i < crowd; ++i)
     clients.push_back(ws_client::connect(
       {.port = broker.port(), .path = "/room/lobby", .answer_close = false}));
   auto begin = std::chrono::steady_clock::now();
   broker.child().signal(SIGTERM);
-  broker.wait_log("drain_cut_off");
+  auto cut = broker.wait_log("drain_cut_off");
   EXPECT_EQ(broker.child().wait_exit(), exit_status{0});
-  EXPECT_GE(since(begin), 280ms);
+  auto took = since(begin);
+  EXPECT_GE(took, 2380ms); // 0.6 s of it are for cutting off
+  EXPECT_LT(took, 3s);
+  auto left = number_in(cut.text, "connections");
+  EXPECT_GT(left, 0);
+  EXPECT_LT(left, crowd);
+  // Everybody is told, and each end.
+  for (auto& c : clients)
+    EXPECT_EQ(c.expect_close().code, 1001);
+  int ends = 0;
+  for (const auto& line : broker.child().lines(output::out))
+    ends +=
+      line.find(R"("message":"client_down")") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(ends, crowd);
+}
+
+TEST(SystemLimitTest, ADrainThatIsDoneInTimeIsNotCutOff) {
+  broker_process broker{{"--room=lobby", "--drain-timeout=10s"}};
+  auto ann = ws_client::connect({.port = broker.port(), .path = "/room/lobby"});
+  auto begin = std::chrono::steady_clock::now();
+  broker.child().signal(SIGTERM);
+  EXPECT_EQ(ann.expect_close().code, 1001);
+  ann.drop();
+  EXPECT_EQ(broker.child().wait_exit(), exit_status{0});
   EXPECT_LT(since(begin), 5s);
+  for (const auto& line : broker.child().lines(output::out))
+    EXPECT_EQ(line.find("drain_cut_off"), std::string::npos) << line;
 }

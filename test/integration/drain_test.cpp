@@ -126,7 +126,7 @@ TEST(DrainSignalsTest, AClientThatNeverReadsDoesNotHoldUpTheEnd) {
 }
 
 TEST(DrainSignalsTest, ASecondSignalEndsItAtOnce) {
-  broker_process broker{flags({"--goodbye-timeout=10s"})};
+  broker_process broker{flags({"--goodbye-timeout=8s"})};
   auto stubborn = ws_client::connect(
     {.port = broker.port(), .path = "/room/a", .answer_close = false});
   broker.child().signal(SIGTERM);

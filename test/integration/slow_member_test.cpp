@@ -44,7 +44,7 @@ protected:
     : broker([&] {
         auto flags = roomy_flags();
         flags.emplace_back("--room=lobby");
-        flags.emplace_back("--drain-timeout=60s");
+        flags.emplace_back("--drain-timeout=62s");
         flags.push_back("--goodbye-timeout=" + goodbye_timeout);
         return flags;
       }()),

@@ -833,6 +833,45 @@ TEST_F(DrainTest, ASocketThatNeverGoesKeepsTheSupervisorWaiting) {
   EXPECT_EQ(ended_with, errc::none);
 }
 
+TEST_F(DrainTest, WithoutTimeEverybodyIsToldAtOnceAndNoSocketIsWaitedFor) {
+  env.supervisor_limits.drain_slice = 1;
+  start();
+  watch_supervisor();
+  std::vector<socket_ptr> all;
+  for (int i = 0; i < 7; ++i)
+    all.push_back(connect("lobby", {.on = static_cast<unit_id>(i % 2)}));
+  for (auto& x : all)
+    x->stuck = x->immortal = true;
+  drain();
+  advance(2 * timer_wheel::tick);
+  EXPECT_FALSE(ended_with);
+  EXPECT_GE(books().clients, 7u);
+  tell(env.supervisor, cut_off{});
+  run();
+  EXPECT_EQ(ended_with, errc::none);
+  for (auto& x : all)
+    EXPECT_EQ(x->last_words, "shutdown");
+  advance(1s);
+  EXPECT_THAT(log.lines("client_down"), SizeIs(7));
+  EXPECT_THAT(log.lines("left"), SizeIs(7));
+  EXPECT_EQ(live_actors(), 0u);
+  for (auto& x : all) {
+    x->immortal = false;
+    x->vanish();
+  }
+  run();
+}
+
+TEST_F(DrainTest, NothingIsCutOffWithoutADrain) {
+  start();
+  watch_supervisor();
+  auto ann = connect();
+  tell(env.supervisor, cut_off{});
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  EXPECT_FALSE(ended_with);
+}
+
 TEST_F(DrainTest, ARoomThatCrashesMeanwhileDoesNotStopIt) {
   start();
   watch_supervisor();

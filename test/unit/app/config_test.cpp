@@ -448,10 +448,13 @@ TEST(ConfigTest, ARoomIsQuarantinedBeforeTheBrokerEnds) {
 }
 
 TEST(ConfigTest, GoodbyesFitTheDrain) {
-  good({"--drain-timeout", "5s"});
-  EXPECT_EQ(error({"--drain-timeout", "4s"}),
-            "--goodbye-timeout 5s is more than --drain-timeout 4s: goodbyes "
-            "would be cut short");
+  good({"--drain-timeout", "7s"});
+  good({"--drain-timeout", "10s", "--goodbye-timeout", "8s"});
+  good({"--drain-timeout", "20s", "--goodbye-timeout", "18s"});
+  EXPECT_EQ(
+    error({"--drain-timeout", "6s"}),
+    "--goodbye-timeout 5s does not fit into --drain-timeout 6s: goodbyes "
+    "would be cut short");
 }
 
 // -- who may publish -----------------------------------------------------------------
