@@ -64,6 +64,10 @@ struct member_options {
   /// members that lag by more than `lagging_bytes` are ended as `overloaded`.
   std::size_t process_bytes_max = std::size_t{1024} * 1024 * 1024;
   std::size_t lagging_bytes = std::size_t{64} * 1024;
+  /// Publishers whose latest event is kept for a member that lags in a room that
+  /// conflates; those of the oldest are dropped. Together they have no more than
+  /// `outbound_bytes_max`.
+  std::size_t held_events_max = 1024;
 };
 
 struct room_limits {

@@ -243,17 +243,22 @@ const protocol* room::dialect_of(client_id who) const {
 // one can take its place.
 void room::encode_latest(broadcast& out) const {
   for (auto i = turn_.rbegin(); i != turn_.rend(); ++i) {
-    auto known = std::any_of(out.latest.begin(), out.latest.end(),
-                             [i](auto& x) { return x.from == i->from; });
-    if (known)
-      continue;
-    broadcast::single x{i->from, {}};
-    for (auto& portion : out.portions)
-      x.bytes.push_back(
-        portion.dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0));
-    out.latest.push_back(std::move(x));
+    auto [known, fresh] = out.latest_of.try_emplace(i->from, out.latest.size());
+    if (fresh)
+      out.latest.push_back({i->from, std::vector<broadcast::single::portion>(
+                                       out.portions.size())});
+    auto& its = out.latest[known->second].portions;
+    for (std::size_t p = 0; p < its.size(); ++p) {
+      auto* dialect = out.portions[p].dialect;
+      if (!dialect->tells(*i))
+        continue;
+      if (its[p].events++ == 0)
+        its[p].bytes = dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0);
+    }
   }
   std::reverse(out.latest.begin(), out.latest.end());
+  for (auto& [from, at] : out.latest_of)
+    at = out.latest.size() - 1 - at;
 }
 
 std::shared_ptr<broadcast> room::encode_turn() {

@@ -113,7 +113,7 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
         continue;
       }
       if (s.held && !let_go(s, limits)) {
-        hold(s, what, p, counts);
+        hold(s, what, p, limits, counts);
         continue;
       }
       auto size = (*mine)->size();
@@ -121,7 +121,7 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
       if (queued > limits.outbound_bytes_max) [[unlikely]] {
         if (policy == overflow_policy::conflate) {
           s.who->flow->sub(size);
-          hold(s, what, p, counts);
+          hold(s, what, p, limits, counts);
         } else if (overflow(*s.who, *mine, policy, limits, counts)) {
           ++deliveries;
         }
@@ -145,26 +145,39 @@ void roster::deliver_all(const broadcast& what, overflow_policy policy,
 
 // -- conflation -------------------------------------------------------------------
 
+// Of this turn only the latest of each publisher are kept, and they push out what
+// was kept of earlier ones; then the oldest go, as far as a limit wants it.
 void roster::hold(seat& to, const broadcast& what, std::size_t portion,
-                  metrics& counts) {
+                  const member_options& limits, metrics& counts) {
   if (!to.held) {
-    to.held = std::make_unique<std::vector<std::pair<client_id, wire_ptr>>>();
+    to.held = std::make_unique<backlog>();
     ++holding_;
   }
   auto& held = *to.held;
-  std::size_t kept = 0;
-  std::size_t replaced = 0;
+  auto fresh = [&](const broadcast::single& x) {
+    return x.portions[portion].bytes && (to.echo || x.from != to.who->id);
+  };
+  auto dropped = std::erase_if(held.events, [&](auto& older) {
+    auto i = what.latest_of.find(older.first);
+    if (i == what.latest_of.end() || !fresh(what.latest[i->second]))
+      return false;
+    held.bytes -= older.second->size();
+    return true;
+  });
   for (auto& x : what.latest) {
-    if (!x.bytes[portion] || (!to.echo && x.from == to.who->id))
+    if (!fresh(x))
       continue;
-    replaced +=
-      std::erase_if(held, [&x](auto& older) { return older.first == x.from; });
-    held.emplace_back(x.from, x.bytes[portion]);
-    ++kept;
+    auto& its = x.portions[portion];
+    held.bytes += its.bytes->size();
+    held.events.emplace_back(x.from, its.bytes);
+    dropped += its.events - 1;
   }
-  // Of this turn only the latest of each publisher are kept, and they push out
-  // what was kept of earlier ones.
-  auto dropped = what.events - std::min(what.events, kept) + replaced;
+  while (held.events.size() > limits.held_events_max
+         || held.bytes > limits.outbound_bytes_max) {
+    held.bytes -= held.events.front().second->size();
+    held.events.pop_front();
+    ++dropped;
+  }
   to.who->gaps.fetch_add(dropped, std::memory_order_relaxed);
   counts.dropped.add(static_cast<std::int64_t>(dropped));
   at(counts.dropped_by, overflow_policy::conflate)
@@ -174,7 +187,7 @@ void roster::hold(seat& to, const broadcast& what, std::size_t portion,
 bool roster::let_go(seat& to, const member_options& limits) {
   if (to.who->flow->queued() > limits.outbound_bytes_max / 2)
     return false;
-  for (auto& [from, what] : *to.held) {
+  for (auto& [from, what] : to.held->events) {
     to.who->flow->add(what->size());
     tell(to.who->writer, greenroom::deliver{std::move(what)});
   }

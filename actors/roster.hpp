@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -28,26 +29,39 @@ struct broadcast {
   std::unordered_map<client_id, wire_ptr> cuts;
   std::size_t events = 0;
 
-  /// One publisher's last event of the turn, alone.
+  /// One publisher's last event of the turn, alone, as each dialect tells it.
   struct single {
+    struct portion {
+      wire_ptr bytes;         ///< null: the dialect tells none of its events
+      std::size_t events = 0; ///< how many it tells, the last one included
+    };
+
     client_id from;
-    std::vector<wire_ptr> bytes; ///< in the order of the portions
+    std::vector<portion> portions; ///< in the order of the broadcast's
   };
 
   /// In rooms that conflate, in order; empty in others.
   std::vector<single> latest;
+  /// Where a publisher is among `latest`.
+  std::unordered_map<client_id, std::size_t> latest_of;
 };
 
 /// The members of a room on one unit, by dialect. Plain: the room uses one for its
 /// own unit, each outlet one for its. One thread.
 class roster {
 public:
+  /// The latest event per publisher, oldest first.
+  struct backlog {
+    std::deque<std::pair<client_id, wire_ptr>> events;
+    std::size_t bytes = 0;
+  };
+
   struct seat {
     member_ptr who;
     bool echo;
-    /// What a lagging member of a room that conflates gets when it has caught up:
-    /// per publisher the latest, oldest first. Null: nothing is held back.
-    std::unique_ptr<std::vector<std::pair<client_id, wire_ptr>>> held;
+    /// What a lagging member of a room that conflates gets when it has caught up.
+    /// Null: nothing is held back.
+    std::unique_ptr<backlog> held;
   };
 
   struct group {
@@ -98,7 +112,7 @@ private:
   };
 
   void hold(seat& to, const broadcast& what, std::size_t portion,
-            metrics& counts);
+            const member_options& limits, metrics& counts);
   bool let_go(seat& to, const member_options& limits);
 
   std::size_t holding_ = 0; // seats with something held back

@@ -731,6 +731,59 @@ TEST_F(SlowMemberTest, AMemberWithoutEchoMissesNothingOfItsOwn) {
   EXPECT_EQ(counts.dropped.get(), 0);
 }
 
+TEST_F(SlowMemberTest, InATurnOfManyItMissesNothingOfItsOwnEither) {
+  begin(overflow_policy::conflate);
+  auto ann = connect("lobby", {.on = 0, .echo = false});
+  auto bob = connect("lobby", {.on = 0});
+  ann->stuck = true;
+  publish(bob, 1, 11);
+  EXPECT_EQ(counts.dropped.get(), 0);
+  for (int i = 0; i < 5; ++i)
+    ann->emit(line(100 + i));
+  bob->emit(line(12));
+  bob->emit(line(13));
+  run();
+  EXPECT_EQ(counts.dropped.get(), 2); // 11 and 12
+  EXPECT_EQ(member_of(ann)->gaps.load(), 2u);
+  ann->recover();
+  run();
+  advance(100ms);
+  EXPECT_THAT(numbers(*ann),
+              testing::ElementsAreArray({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13}));
+}
+
+TEST_F(SlowMemberTest, WhatIsHeldBackIsBoundedByNumberAndBytes) {
+  begin(overflow_policy::conflate);
+  std::vector<socket_ptr> talkers;
+  for (int i = 0; i < 20; ++i)
+    talkers.push_back(connect("lobby", {.on = 0}));
+  auto bob = connect("lobby", {.on = 1});
+  bob->stuck = true;
+  publish(talkers[0], 1, 10);
+  // Just as many as fit; one more pushes out the oldest.
+  env.member.held_events_max = 5;
+  for (int i = 1; i <= 5; ++i)
+    publish(talkers[static_cast<std::size_t>(i)], i * 100, i * 100);
+  EXPECT_EQ(counts.dropped.get(), 0);
+  publish(talkers[6], 600, 600);
+  EXPECT_EQ(counts.dropped.get(), 1);
+  // The same in bytes: ten of 100 are the limit.
+  env.member.held_events_max = 1000;
+  for (int i = 7; i <= 11; ++i)
+    publish(talkers[static_cast<std::size_t>(i)], i * 100, i * 100);
+  EXPECT_EQ(counts.dropped.get(), 1);
+  publish(talkers[12], 1200, 1200);
+  EXPECT_EQ(counts.dropped.get(), 2);
+  EXPECT_EQ(member_of(bob)->gaps.load(), 2u);
+  bob->recover();
+  run();
+  advance(100ms);
+  EXPECT_THAT(numbers(*bob),
+              testing::ElementsAreArray({1,   2,   3,   4,    5,    6,   7,
+                                         8,   9,   10,  300,  400,  500, 600,
+                                         700, 800, 900, 1000, 1100, 1200}));
+}
+
 TEST_F(SlowMemberTest, AFullProcessEndsWhoLagsWhateverThePolicyOfTheRoom) {
   for (auto policy :
        {overflow_policy::disconnect, overflow_policy::drop_newest,
