@@ -131,8 +131,12 @@ std::size_t weight(const log_record& x) {
   return result;
 }
 
-/// @returns false if nobody will ever read it
-bool write_all(int fd, std::string_view bytes) {
+/// How long to wait before what could not be written is tried again.
+constexpr auto retry_after = std::chrono::milliseconds{500};
+
+/// Takes from `bytes` what was written.
+/// @returns 0, or the error that kept the rest
+int write_all(int fd, std::string_view& bytes) {
   while (!bytes.empty()) {
     auto n = ::write(fd, bytes.data(), bytes.size());
     if (n >= 0) {
@@ -142,12 +146,17 @@ bool write_all(int fd, std::string_view bytes) {
     if (errno == EINTR)
       continue;
     if (errno != EAGAIN)
-      return false;
+      return errno;
     // Somebody who shares the descriptor made it non-blocking.
     pollfd waits{fd, POLLOUT, 0};
     poll(&waits, 1, -1);
   }
-  return true;
+  return 0;
+}
+
+/// Nobody reads, and nobody ever will. Other errors may pass: a disk is full.
+bool for_good(int error) {
+  return error == EPIPE || error == EBADF;
 }
 
 } // namespace
@@ -265,11 +274,20 @@ struct log_sink::state {
         text += format(x);
         size += x.bytes;
       }
-      auto read = write_all(fd, text);
+      // From where it stopped, or a line would be torn. The others wait meanwhile,
+      // up to their limits.
+      std::string_view rest{text};
+      auto error = write_all(fd, rest);
+      for (bool last = false; error != 0 && !for_good(error) && !last;) {
+        lock.lock();
+        last = changed.wait_for(lock, retry_after, [this] { return closing; });
+        lock.unlock();
+        error = write_all(fd, rest);
+      }
       lock.lock();
       lines -= n;
       bytes -= size;
-      broken = !read;
+      broken = error != 0;
     }
     done = true;
     changed.notify_all();

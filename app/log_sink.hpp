@@ -25,7 +25,8 @@ std::string text_line(const log_record& what, wall_time when, bool colour);
 /// The log on a file descriptor, written by one thread of its own. A reader that
 /// is slow or stuck blocks that thread only: lines wait up to a limit, those that
 /// find no room are counted and told of by a line `log_lost` as soon as there is
-/// room again. Where nobody reads any more (EPIPE) everything is lost in silence.
+/// room again. The same where a write fails (the disk is full): it is tried again
+/// twice a second. Where nobody reads any more (EPIPE) everything is lost in silence.
 class log_sink final : public log_port {
 public:
   /// @param fd stays open and is not closed; the process must ignore SIGPIPE

@@ -6,18 +6,23 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/utf8.hpp"
@@ -364,6 +369,85 @@ TEST_F(LogSinkTest, AReaderThatIsGoneEndsTheWritingOnly) {
   }
   EXPECT_GT(counts.log_lost.get(), 0);
   EXPECT_FALSE(aut.close(5s));
+}
+
+// A disk that is full, for this one file: it may grow no further than 100 bytes.
+TEST_F(LogSinkTest, AFullDiskIsWaitedForAndLossIsTold) {
+  constexpr off_t size = 1 << 20;
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::string path = testing::TempDir() + "greenroom-log-XXXXXX";
+  int file = mkostemp(path.data(), O_APPEND | O_CLOEXEC);
+  ASSERT_GE(file, 0);
+  ::unlink(path.c_str());
+  ASSERT_EQ(ftruncate(file, size), 0);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  auto size_now = [file] {
+    struct stat x {};
+    fstat(file, &x);
+    return x.st_size;
+  };
+  auto wait_size = [&](off_t most) {
+    auto until = std::chrono::steady_clock::now() + 10s;
+    while (size_now() < most && std::chrono::steady_clock::now() < until)
+      std::this_thread::yield();
+    return size_now();
+  };
+  auto lines = [&] {
+    std::string text(static_cast<std::size_t>(size_now() - size), '\0');
+    EXPECT_EQ(pread(file, text.data(), text.size(), size),
+              static_cast<ssize_t>(text.size()));
+    return text;
+  };
+  rlimit full{static_cast<rlim_t>(size) + 100, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  options.lines_max = 3;
+  log_sink sink{options, file, &counts};
+  for (int i = 0; i < 5; ++i) {
+    // Each is longer than what there is room for.
+    sink.write(log_record{level::info, "line"}
+                 .with("number", i)
+                 .with("long", std::string(100, 'x')));
+    if (i == 0) {
+      EXPECT_EQ(wait_size(size + 100), size + 100);
+    }
+  }
+  EXPECT_EQ(counts.log_lost.get(), 2);
+  setrlimit(RLIMIT_FSIZE, &before);
+  // The torn line is finished, those that waited follow.
+  auto each = json_line(log_record{level::info, "line"}
+                          .with("number", 0)
+                          .with("long", std::string(100, 'x')),
+                        some_time)
+                .size();
+  wait_size(size + static_cast<off_t>(3 * each + 1));
+  sink.write(log_record{level::info, "after"});
+  EXPECT_TRUE(sink.close(10s));
+  std::istringstream text{lines()};
+  std::vector<std::string> got;
+  for (std::string line; std::getline(text, line);) {
+    auto x = boost::json::parse(line).as_object();
+    auto* n = x.if_contains("number");
+    auto* lost = x.if_contains("lines");
+    got.push_back(std::string{x.at("message").as_string()} + " "
+                  + (n != nullptr      ? boost::json::serialize(*n)
+                     : lost != nullptr ? boost::json::serialize(*lost)
+                                       : ""));
+  }
+  EXPECT_THAT(got, testing::ElementsAre("line 0", "line 1", "line 2",
+                                        "log_lost 2", "after "));
+  ::close(file);
+}
+
+TEST_F(LogSinkTest, AFullDiskDoesNotHoldUpTheEnd) {
+  int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  log_sink sink{options, full, &counts};
+  sink.write(log_record{level::info, "for nobody"});
+  auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(sink.close(10s));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  ::close(full);
 }
 
 TEST_F(LogSinkTest, ANonBlockingDescriptorIsWaitedFor) {
