@@ -65,6 +65,7 @@ struct broker::parts {
   log_port& log;
   metrics& counts;
   engine env;
+  bool io_uring_used = false;
   std::vector<std::unique_ptr<net::io_loop>> loops;
   system_config config;
   std::optional<caf::actor_system> system;
@@ -146,7 +147,7 @@ broker::~broker() {
     p.system->await_actors_before_shutdown(false);
 }
 
-void broker::start() {
+void broker::bind() {
   auto& p = *parts_;
   auto& o = p.options;
   p.env.counts = &p.counts;
@@ -163,8 +164,7 @@ void broker::start() {
   if (o.io_uring == io_uring_use::on && !loop_options.io_uring)
     throw std::system_error(EPERM, std::generic_category(),
                             "--io-uring on: the kernel does not allow it");
-  p.log.write(
-    log_record{level::info, "io_uring"}.with("used", loop_options.io_uring));
+  p.io_uring_used = loop_options.io_uring;
   p.system.emplace(p.config);
   for (std::size_t i = 0; i < o.threads; ++i) {
     p.loops.push_back(
@@ -182,6 +182,15 @@ void broker::start() {
   p.listener->open();
   if (o.inspect.on)
     p.open_inspection();
+}
+
+void broker::start() {
+  auto& p = *parts_;
+  auto& o = p.options;
+  if (!p.listener)
+    bind();
+  p.log.write(
+    log_record{level::info, "io_uring"}.with("used", p.io_uring_used));
   p.env.supervisor =
     spawn_on<supervisor>(*p.units.front(), p.env, o.rooms, o.room_defaults);
   p.env.supervisor->attach_functor([&p](const caf::error& x) {

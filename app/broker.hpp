@@ -24,15 +24,20 @@ public:
   broker(const broker&) = delete;
   broker& operator=(const broker&) = delete;
 
-  /// Binds, starts the units and opens the named rooms.
+  /// Binds, and logs nothing: who calls may fail before there is a broker. Clients
+  /// wait from now on.
   /// @throws std::system_error if the address cannot be bound or descriptors ran
   /// out; its text is one line for the operator
+  void bind();
+
+  /// Binds, if that was not done, starts the units and opens the named rooms.
+  /// @throws as `bind`
   void start();
 
-  /// The port that is listened on, also if 0 was asked for. @pre started
+  /// The port that is listened on, also if 0 was asked for. @pre bound
   std::uint16_t port() const;
 
-  /// The port of the inspection listener; 0: there is none. @pre started
+  /// The port of the inspection listener; 0: there is none. @pre bound
   std::uint16_t inspect_port() const;
 
   /// Begins to end: no more connections, 1001 to everyone. Returns at once; later

@@ -157,7 +157,8 @@ std::string did_you_mean(std::string_view guess) {
 result<command_line> read_command_line(std::span<const option> rows,
                                        std::span<const std::string> args,
                                        std::span<const std::string> environment,
-                                       strangers unknown) {
+                                       strangers unknown,
+                                       std::string_view command) {
   command_line out;
   std::vector<std::string> keys{"help", "version"};
   CLI::App app;
@@ -190,7 +191,13 @@ result<command_line> read_command_line(std::span<const option> rows,
     std::string_view what{error.what()};
     return usage(std::string{what.substr(0, what.find('\n'))});
   }
-  if (out.help || out.version)
+  if (out.help)
+    return out;
+  auto strange = app.remaining();
+  if (auto i = std::find(strange.begin(), strange.end(), command);
+      i != strange.end())
+    strange.erase(i);
+  if (out.version && strange.empty())
     return out;
   auto names = ours(environment);
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -226,7 +233,7 @@ result<command_line> read_command_line(std::span<const option> rows,
                        : fmt::format("{}={}: {}", variable, text, wrong));
     }
   }
-  for (const auto& word : app.remaining()) {
+  for (const auto& word : strange) {
     if (!word.starts_with('-'))
       return usage(fmt::format("unexpected word '{}'", word));
     auto name = word.substr(0, word.find('='));

@@ -59,11 +59,13 @@ enum class strangers : std::uint8_t {
 /// makes for a service called greenroom (`GREENROOM_PORT=tcp://...`).
 /// @param args without the name of the program
 /// @param environment as `NAME=value`
+/// @param command a word that may stand among the flags, once
 /// @returns a fault whose detail is one line for the user
 result<command_line> read_command_line(std::span<const option> rows,
                                        std::span<const std::string> args,
                                        std::span<const std::string> environment,
-                                       strangers unknown);
+                                       strangers unknown,
+                                       std::string_view command = {});
 
 /// The flags by groups, at most 80 columns wide: per row flag, default and
 /// variable in columns, the text below.

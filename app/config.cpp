@@ -769,7 +769,8 @@ result<invocation> read_invocation(std::span<const std::string> args,
   invocation out;
   pending later;
   auto rows = option_table(out.options, later);
-  auto line = read_command_line(rows, args, environment, strangers::refuse);
+  auto line =
+    read_command_line(rows, args, environment, strangers::refuse, "serve");
   if (!line)
     return fault{line.error().code, one_line(line.error().detail)};
   out.help = line->help;

@@ -24,7 +24,16 @@ using namespace greenroom;
 
 using arguments = std::span<const std::string>;
 
-int version_command(arguments) {
+int version_command(arguments args) {
+  if (!args.empty() && (args.front() == "--help" || args.front() == "-h")) {
+    fmt::print("Usage: greenroom version\n\nSays which version this is.\n");
+    return 0;
+  }
+  if (!args.empty()) {
+    fmt::print(stderr, "greenroom version: unexpected word '{}'\n",
+               args.front());
+    return 2;
+  }
   fmt::print("greenroom {}\n", version);
   return 0;
 }
@@ -82,10 +91,10 @@ int run(arguments args) {
     fmt::print("{}", help());
     return 0;
   }
+  if (serves) // its word may also stand behind flags
+    return serve_command(args);
   if (row != commands.end())
     return row->run(args.subspan(1));
-  if (serves)
-    return serve_command(args);
   std::vector<std::string> names;
   for (const auto& x : commands)
     names.emplace_back(x.name);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "app/command_line.hpp"
+#include "app/config.hpp"
 #include "app/values.hpp"
 
 namespace greenroom {
@@ -34,6 +36,7 @@ struct health_options {
   std::string bind = "127.0.0.1";
   std::uint16_t port = 8000;
   std::string url;
+  std::uint32_t pid = 0;
   std::chrono::milliseconds timeout = 3s;
 };
 
@@ -76,6 +79,18 @@ std::vector<option> table(health_options& to) {
                     to.port = static_cast<std::uint16_t>(*port);
                     return {};
                   }});
+  rows.push_back({"pid", "N", "", group,
+                  "Ask the broker with this process id: its flags and its "
+                  "environment say where it listens. What a container wants, "
+                  "where it is process 1.",
+                  [&to](std::string_view text) -> std::string {
+                    auto pid = parse_count(text);
+                    if (!pid || *pid == 0 || *pid > 0x7fffffff)
+                      return "expected a process id";
+                    to.pid = static_cast<std::uint32_t>(*pid);
+                    return {};
+                  }});
+  rows.back().flag_only = true;
   rows.push_back({"timeout", "TIME", format_duration(to.timeout), group,
                   "How long it has for its answer.",
                   [&to](std::string_view text) -> std::string {
@@ -87,6 +102,37 @@ std::vector<option> table(health_options& to) {
                   }});
   rows.back().flag_only = true;
   return rows;
+}
+
+/// The words of a file below /proc, each of which ends with a zero byte.
+std::vector<std::string> words_of(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  std::vector<std::string> result;
+  for (std::string word; std::getline(in, word, '\0');)
+    result.push_back(word);
+  return result;
+}
+
+/// Reads where another broker listens from what it was started with. Something
+/// like `docker-init --` may stand in front of its name.
+/// @returns what is wrong, or nothing
+std::string look_at_process(health_options& to) {
+  auto where = fmt::format("/proc/{}/", to.pid);
+  auto args = words_of(where + "cmdline");
+  auto name = std::find_if(args.begin(), args.end(), [](std::string_view x) {
+    return x.substr(x.rfind('/') + 1) == "greenroom";
+  });
+  if (name == args.end())
+    return fmt::format("process {} is no broker that we may look at", to.pid);
+  args.erase(args.begin(), name + 1);
+  auto its = read_invocation(args, words_of(where + "environ"));
+  if (!its)
+    return its.error().detail;
+  if (its->options.listener.port == 0)
+    return fmt::format("process {} runs with --port 0: name its port", to.pid);
+  to.bind = its->options.listener.bind;
+  to.port = its->options.listener.port;
+  return {};
 }
 
 target target_of(const health_options& options) {
@@ -219,6 +265,12 @@ int health_command(std::span<const std::string> args) {
                "1 if not.\n{}",
                help_of(rows));
     return 0;
+  }
+  if (options.pid != 0) {
+    if (auto wrong = look_at_process(options); !wrong.empty()) {
+      fmt::print(stderr, "greenroom health: {}\n", wrong);
+      return 1;
+    }
   }
   auto to = target_of(options);
   auto what = fmt::format("http://{}{}", to.authority, to.path);

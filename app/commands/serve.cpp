@@ -35,7 +35,8 @@ std::string_view name_of(int number) {
 
 /// Fits the number of connections to the limit of descriptors: what somebody
 /// chose stays, then the listener has to wait for descriptors.
-void fit_descriptors(invocation& x, log_port& log) {
+/// @returns what to log about it
+log_record fit_descriptors(invocation& x) {
   auto& most = x.options.listener.connections_max;
   auto limit = raise_descriptor_limit();
   const auto& inspect = x.options.inspect;
@@ -49,11 +50,10 @@ void fit_descriptors(invocation& x, log_port& log) {
     log_record{short_of && chosen ? level::warn : level::info, "descriptors"}
       .with("limit", limit)
       .with("connections_max", most);
-  log.write(short_of && chosen
-              ? std::move(line).with("advice", "clients will wait for "
-                                               "descriptors: raise the limit "
-                                               "(ulimit -Hn)")
-              : std::move(line));
+  if (short_of && chosen)
+    line.add("advice", "clients will wait for descriptors: raise the limit "
+                       "(ulimit -Hn)");
+  return line;
 }
 
 void tell_start(const broker_options& x, std::uint16_t port, log_port& log) {
@@ -112,13 +112,16 @@ private:
 };
 
 int run(invocation& x, log_port& log, metrics& counts) {
+  auto descriptors = fit_descriptors(x);
+  broker b{x.options, log, counts};
+  // Before the first line of the log: what cannot start says why, and no more.
+  b.bind();
   log.write(log_record{level::info, "starting"}
               .with("version", version)
               .with("pid", getpid())
               .with("threads", x.options.threads)
               .with("rooms", x.options.rooms.size()));
-  fit_descriptors(x, log);
-  broker b{x.options, log, counts};
+  log.write(std::move(descriptors));
   b.start();
   tell_start(x.options, b.port(), log);
   tell_inspection(x.options.inspect, b.inspect_port(), log);

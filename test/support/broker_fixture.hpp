@@ -181,19 +181,6 @@ private:
 /// Flags with which many clients of one address meet no limit.
 std::vector<std::string> roomy_flags();
 
-/// A port of 127.0.0.1 that nobody else gets while this lives, although it is free
-/// for a listener with SO_REUSEADDR.
-class reserved_port {
-public:
-  reserved_port();
-
-  std::uint16_t number() const { return number_; }
-
-private:
-  unique_fd socket_;
-  std::uint16_t number_ = 0;
-};
-
 /// How to start the program with these arguments and a log in JSON; without an
 /// inspection listener unless they name its port.
 process_options broker_command(std::vector<std::string> args,

@@ -242,4 +242,22 @@ std::uint16_t tcp_stream::local_port() const {
            : ntohs(reinterpret_cast<sockaddr_in*>(&self)->sin_port);
 }
 
+reserved_port::reserved_port()
+  : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // Linux lets two sockets have one address while both have SO_REUSEADDR and none
+  // of them listens.
+  int on = 1;
+  sockaddr_in self = {};
+  self.sin_family = AF_INET;
+  self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(self);
+  auto* address = reinterpret_cast<sockaddr*>(&self);
+  if (::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))
+        != 0
+      || ::bind(socket_.get(), address, size) != 0
+      || ::getsockname(socket_.get(), address, &size) != 0)
+    throw std::system_error(errno, std::system_category(), "no port");
+  number_ = ntohs(self.sin_port);
+}
+
 } // namespace greenroom::test

@@ -155,4 +155,17 @@ private:
   std::uint64_t bytes_out_ = 0;
 };
 
+/// A port of 127.0.0.1 that nobody else gets while this lives, although it is free
+/// for a listener with SO_REUSEADDR.
+class reserved_port {
+public:
+  reserved_port();
+
+  std::uint16_t number() const { return number_; }
+
+private:
+  unique_fd socket_;
+  std::uint16_t number_ = 0;
+};
+
 } // namespace greenroom::test

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "test/support/process.hpp"
+#include "test/support/tcp.hpp"
 
 using namespace greenroom::test;
 using namespace std::chrono_literals;
@@ -32,6 +33,7 @@ std::string complaint(std::vector<std::string> args,
   EXPECT_EQ(aut.wait_exit(), (exit_status{status, 0}));
   auto lines = aut.lines(output::err);
   EXPECT_EQ(lines.size(), 1u);
+  EXPECT_EQ(aut.text(output::out), "");
   return lines.empty() ? "" : lines.front();
 }
 
@@ -50,6 +52,12 @@ TEST(BinaryTest, AMistakeIsOneLineAndStatusTwo) {
   EXPECT_EQ(complaint({"--port=0", "--idle-timeout=1s"}, {}, 2),
             "greenroom: --idle-timeout 1s is not more than --ping-every 25s: "
             "quiet clients would be ended before they are asked");
+  EXPECT_EQ(complaint({"serve", "serve", "--port=0"}, {}, 2),
+            "greenroom: unexpected word 'serve'");
+  EXPECT_EQ(complaint({"--version", "extra"}, {}, 2),
+            "greenroom: unexpected word 'extra'");
+  EXPECT_EQ(complaint({"version", "extra"}, {}, 2),
+            "greenroom version: unexpected word 'extra'");
   EXPECT_EQ(complaint({"serv"}, {}, 2),
             "greenroom: unknown command 'serv', did you mean serve?");
   EXPECT_EQ(complaint({"health", "--port", "x"}, {}, 2),
@@ -64,6 +72,17 @@ TEST(BinaryTest, ATakenPortIsOneLineAndStatusOne) {
                     HasSubstr("in use")));
 }
 
+TEST(BinaryTest, TheCommandMayStandBehindItsFlags) {
+  for (std::vector<std::string> args :
+       {std::vector<std::string>{"--port", "0", "--room", "serve", "serve"},
+        {"serve", "--port", "0", "--room", "serve"},
+        {"--port", "0", "--room", "serve"}}) {
+    process aut{greenroom_with(args)};
+    aut.wait_line(R"("message":"starting".*"rooms":1)");
+    EXPECT_GT(aut.wait_port(), 0);
+  }
+}
+
 TEST(BinaryTest, VersionIsOneLine) {
   for (auto word : {"--version", "-V", "version"}) {
     process aut{greenroom_with({word})};
@@ -71,6 +90,41 @@ TEST(BinaryTest, VersionIsOneLine) {
     EXPECT_THAT(aut.text(output::out),
                 testing::MatchesRegex("greenroom [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   }
+}
+
+// -- health -----------------------------------------------------------------------
+
+// The health check of a container knows the process, not its flags.
+TEST(BinaryTest, HealthFindsABrokerByItsProcess) {
+  reserved_port port;
+  auto number = std::to_string(port.number());
+  auto health_of = [](const process& x) {
+    process asks{greenroom_with({"health", "--pid", std::to_string(x.pid())})};
+    auto status = asks.wait_exit();
+    return std::pair{status, asks.text(output::out) + asks.text(output::err)};
+  };
+  auto well = std::pair{exit_status{0, 0},
+                        "http://127.0.0.1:" + number + "/health: ok\n"};
+  {
+    process aut{
+      greenroom_with({"--room=a", "--bind", "0.0.0.0", "--port", number})};
+    aut.wait_port();
+    EXPECT_EQ(health_of(aut), well);
+  }
+  {
+    process aut{greenroom_with({"serve"}, {"GREENROOM_PORT=" + number})};
+    aut.wait_port();
+    EXPECT_EQ(health_of(aut), well);
+  }
+  process aut{greenroom_with({"--port=0"})};
+  aut.wait_port();
+  auto [status, text] = health_of(aut);
+  EXPECT_EQ(status, (exit_status{1, 0}));
+  EXPECT_THAT(text, HasSubstr("--port 0"));
+  EXPECT_THAT(complaint({"health", "--pid", "x"}, {}, 2),
+              StartsWith("greenroom health: --pid x: expected"));
+  EXPECT_THAT(complaint({"health", "--pid", "999999999"}, {}, 1),
+              HasSubstr("999999999"));
 }
 
 // -- life -----------------------------------------------------------------------------
