@@ -2,13 +2,19 @@
 
 #include "test/conformance/flags.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <future>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "actors/engine.hpp"
+#include "actors/messages.hpp"
 
 using namespace greenroom;
 using namespace greenroom::test;
@@ -118,8 +124,10 @@ TEST(ConnectionLimitTest, PingsKeepAliveWhoAnswersThem) {
 TEST(ConnectionLimitTest, AClientHasToGreetInTime) {
   flagged_broker broker{{"--greeting-timeout=200ms"}};
   auto ann = centrifuge(broker);
+  auto begin = std::chrono::steady_clock::now();
   auto bob = broker.client("/connection/websocket");
   EXPECT_EQ(bob.expect_close().code, 3502);
+  EXPECT_GE(since(begin), 180ms);
   ann.send_text(subscribe(2, "lobby"));
   EXPECT_THAT(ann.receive_text(), HasSubstr(R"("subscribe":{)"));
 }
@@ -134,6 +142,14 @@ TEST(ConnectionLimitTest, APingOfTheDialectHasToBeAnswered) {
     ann.send_text("{}");
   }
   EXPECT_EQ(bob.expect_close().code, 3012);
+  // The first ping comes after half an interval at the earliest.
+  auto carl = centrifuge(broker);
+  begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(carl.receive_text(), "{}");
+  EXPECT_GE(since(begin), 180ms);
+  begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(carl.expect_close().code, 3012);
+  EXPECT_GE(since(begin), 150ms);
 }
 
 TEST(ConnectionLimitTest, StrangersMayBeKeptOut) {
@@ -183,6 +199,20 @@ TEST(RoomLimitTest, RoomsAreBoundedAndGoWithTheirLastMember) {
   EXPECT_EQ(broker.refusal("/room/one").status, 503);
 }
 
+TEST(RoomLimitTest, APlaceIsKeptForAWhile) {
+  flagged_broker broker{
+    {"--rooms-on-demand", "--rooms-max=2", "--placement-timeout=400ms"}};
+  // What a handshake asks for that then gets lost on its way.
+  std::promise<void> placed;
+  auto begin = std::chrono::steady_clock::now();
+  tell(broker.env().supervisor,
+       place{"ghost", [&placed](unit_id) { placed.set_value(); }});
+  ASSERT_EQ(placed.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_EQ(broker.refusal("/room/one").status, 503);
+  auto one = broker.client_soon(broker.at("/room/one"));
+  EXPECT_GE(since(begin), 380ms);
+}
+
 TEST(RoomLimitTest, APlaceThatNobodyTakesIsForgotten) {
   flagged_broker broker{
     {"--rooms-on-demand", "--rooms-max=3", "--placement-timeout=200ms"}};
@@ -218,20 +248,44 @@ TEST(RoomLimitTest, MembersAreBoundedAndComeFree) {
   fills("/room/wide", 3);
 }
 
-TEST(RoomLimitTest, AConnectionIsIn128Rooms) {
-  flagged_broker broker{{"--rooms-on-demand"}};
-  auto c = centrifuge(broker);
-  for (int i = 1; i <= 128; ++i) {
-    c.send_text(subscribe(i + 1, fmt::format("r{}", i)));
-    ASSERT_THAT(c.receive_text(), HasSubstr(R"("subscribe":{)")) << i;
+TEST(RoomLimitTest, AConnectionIsInSoManyRooms) {
+  for (int most : {128, 3}) {
+    SCOPED_TRACE(most);
+    std::vector<std::string> flags{"--rooms-on-demand"};
+    if (most != 128) // the default
+      flags.push_back(fmt::format("--rooms-per-connection={}", most));
+    flagged_broker broker{flags};
+    auto c = centrifuge(broker);
+    for (int i = 1; i <= most; ++i) {
+      c.send_text(subscribe(i + 1, fmt::format("r{}", i)));
+      ASSERT_THAT(c.receive_text(), HasSubstr(R"("subscribe":{)")) << i;
+    }
+    c.send_text(subscribe(130, "more"));
+    EXPECT_THAT(c.receive_text(), HasSubstr(R"("code":106)"));
+    EXPECT_EQ(broker.books().memberships, static_cast<std::size_t>(most));
+    c.send_text(R"({"id":131,"unsubscribe":{"channel":"r1"}})");
+    EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":131,"unsubscribe")"));
+    c.send_text(subscribe(132, "more"));
+    EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":132,"subscribe":{)"));
   }
-  c.send_text(subscribe(130, "r129"));
-  EXPECT_THAT(c.receive_text(), HasSubstr(R"("code":106)"));
-  EXPECT_EQ(broker.books().memberships, 128u);
-  c.send_text(R"({"id":131,"unsubscribe":{"channel":"r1"}})");
-  EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":131,"unsubscribe")"));
-  c.send_text(subscribe(132, "r129"));
-  EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":132,"subscribe":{)"));
+}
+
+TEST(RoomLimitTest, FromSoManyMembersOnARoomIsOnAllThreads) {
+  flagged_broker broker{{"--spread-members=4"}};
+  auto outlets = [&] {
+    auto all = broker.actors();
+    return std::count_if(all.begin(), all.end(),
+                         [](auto& x) { return x.kind == actor_kind::outlet; });
+  };
+  std::vector<ws_client> members;
+  for (int i = 0; i < 4; ++i)
+    members.push_back(broker.client());
+  EXPECT_EQ(outlets(), 0);
+  members.push_back(broker.client());
+  EXPECT_EQ(outlets(), 1);
+  members.back().send_text("all the same");
+  for (auto& c : members)
+    EXPECT_EQ(c.receive_text(), "all the same");
 }
 
 TEST(RoomLimitTest, ANameHas255BytesAfterOneDecoding) {
@@ -412,6 +466,85 @@ TEST(MessageLimitTest, NarrowWindowsLoseNothing) {
               fmt::format("{}", i) + std::string(i * 3, 'x'));
 }
 
+namespace {
+
+/// The unit of the supervisor and of the first room, held up while this lives.
+class standstill {
+public:
+  explicit standstill(flagged_broker& broker) {
+    std::promise<void> stopped;
+    tell(broker.env().supervisor,
+         ask_books{
+           {}, 0, [&stopped, go_on = go_on_.get_future().share()](auto&&...) {
+             stopped.set_value();
+             go_on.wait();
+           }});
+    stopped.get_future().wait();
+  }
+
+  ~standstill() { go_on_.set_value(); }
+
+private:
+  std::promise<void> go_on_;
+};
+
+} // namespace
+
+// Whoever is ahead of a room that does nothing is read so far and no further.
+TEST(MessageLimitTest, AClientIsReadAsFarAsItsWindowsReach) {
+  struct row {
+    const char* limit;
+    std::int64_t read;
+  };
+  constexpr int count = 40;
+  for (auto& [limit, read] :
+       {row{"--posts-max=1000", count}, row{"--inbound-messages-max=1", 1},
+        row{"--inbound-messages-max=7", 7}, row{"--inbound-bytes-max=1KiB", 4},
+        row{"--posts-max=10", 25}}) {
+    SCOPED_TRACE(limit);
+    // Of 256 bytes each.
+    std::vector<std::string> flags{"--spread-members=1",
+                                   "--messages-per-second=0"};
+    auto is = [&](std::string_view x) {
+      return std::string_view{limit}.starts_with(x);
+    };
+    if (!is("--posts-max"))
+      flags.emplace_back("--posts-max=1");
+    if (is("--posts-max=10") && !is("--posts-max=1000"))
+      flags.emplace_back("--inbound-messages-max=16");
+    flags.emplace_back(limit);
+    flagged_broker broker{flags};
+    auto room = broker.room_actor("lobby");
+    // Two that are not where the room is: one that talks, and one by which we
+    // see that its unit has read all it wants to.
+    std::vector<ws_client> near;
+    std::vector<ws_client> far;
+    while (far.size() < 2) {
+      auto c = broker.client();
+      auto here = broker.test_broker::client(broker.newest_client())->unit == 0;
+      (here ? near : far).push_back(std::move(c));
+      ASSERT_LT(near.size(), 10u);
+    }
+    const auto before = broker.counts().messages_in.get();
+    {
+      standstill stop{broker};
+      std::string bytes;
+      for (int i = 0; i < count; ++i)
+        bytes +=
+          make_frame({}, fmt::format("{:03}", i) + std::string(253, 'x'));
+      far[0].send_raw(bytes);
+      auto seen = [&] { return broker.counts().messages_in.get() - before; };
+      wait_until([&] { return seen() >= read; }, 10s,
+                 [&] { return fmt::format("{} were read", seen()); });
+      for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(far[1].messages_until_pong().empty());
+      EXPECT_EQ(seen(), read);
+    }
+    for (int i = 0; i < count; ++i)
+      ASSERT_EQ(far[0].receive_text().substr(0, 3), fmt::format("{:03}", i));
+  }
+}
+
 // -- HTTP ---------------------------------------------------------------------------
 
 TEST(HttpLimitTest, AHeadHasSoManyBytes) {
@@ -433,17 +566,20 @@ TEST(HttpLimitTest, AHeadHasSoManyBytes) {
 }
 
 TEST(HttpLimitTest, OnlySoManyConnectionsAreKept) {
-  flagged_broker broker{{"--keep-alive-max=2", "--keep-alive-timeout=300ms"}};
+  flagged_broker broker{{"--keep-alive-max=2", "--keep-alive-timeout=1s"}};
   std::vector<http_client> clients;
+  auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 3; ++i) {
     auto& c = clients.emplace_back(http_options{.port = broker.port()});
     auto x = c.get("/health");
     EXPECT_EQ(x.lists("Connection", "close"), i == 2) << i;
   }
   clients[2].expect_eof();
-  auto begin = std::chrono::steady_clock::now();
-  clients[0].expect_eof();
-  clients[1].expect_eof();
+  EXPECT_LT(since(begin), 950ms) << "at once";
+  for (std::size_t i = 0; i < 2; ++i) {
+    clients[i].expect_eof();
+    EXPECT_GE(since(begin), 950ms);
+  }
   EXPECT_LT(since(begin), 5s);
 }
 

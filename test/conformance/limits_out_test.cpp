@@ -13,9 +13,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "actors/messages.hpp"
+#include "actors/runtime/actor.hpp"
+
 using namespace greenroom;
 using namespace greenroom::test;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 namespace {
 
@@ -113,6 +117,42 @@ TEST(OutboundLimitTest, TheWholeProcessHasALimitAndWhoLagsPays) {
   EXPECT_EQ(ann.receive_text(), "those who read are well");
 }
 
+TEST(OutboundLimitTest, WhoLagsByLessThanThatStaysInAFullProcess) {
+  flagged_broker broker{
+    narrow({"--rooms-on-demand", "--member-outbound-max=128KiB",
+            "--process-outbound-max=128KiB", "--lagging-min=64KiB",
+            "--write-timeout=60s"})};
+  // Each has 64 KiB to take, of which the kernel has a part already.
+  std::vector<ws_client> slow;
+  std::vector<ws_client> senders;
+  for (auto room : {"a", "b", "c", "d", "e"}) {
+    slow.push_back(broker.stuck_client("/room/"s + room));
+    auto& sender = senders.emplace_back(broker.client("/room/"s + room));
+    for (int i = 0; i < 4; ++i) {
+      sender.send_binary(numbered(i, 16 * KiB));
+      EXPECT_EQ(number_of(sender.receive()), i);
+    }
+  }
+  EXPECT_GT(wire::live_bytes(), 128 * 1024);
+  EXPECT_TRUE(broker.log().lines("limit").empty());
+  // One of them lags by more in the end.
+  int last = 4;
+  for (; last < 8 && broker.log().lines("limit").empty(); ++last) {
+    senders[0].send_binary(numbered(last, 16 * KiB));
+    EXPECT_EQ(number_of(senders[0].receive()), last);
+  }
+  broker.log().wait_line("limit", "reason=overloaded");
+  EXPECT_GT(last, 5);
+  for (std::size_t r = 1; r < slow.size(); ++r) {
+    senders[r].send_binary(numbered(4, 8));
+    EXPECT_EQ(number_of(senders[r].receive()), 4);
+    slow[r].resume_reading();
+    for (int i = 0; i < 5; ++i)
+      EXPECT_EQ(number_of(slow[r].receive()), i);
+  }
+  EXPECT_EQ(broker.log().lines("limit").size(), 1u);
+}
+
 TEST(OutboundLimitTest, ARoomSaysWhatBecomesOfWhoDoesNotKeepUp) {
   for (std::string policy :
        {"disconnect", "drop-newest", "drop-oldest", "conflate"}) {
@@ -207,6 +247,39 @@ TEST(SystemLimitTest, WithoutDescriptorsItWaitsAndComesBack) {
   ann.drop();
   bob.drop();
   EXPECT_EQ(broker.finish(), exit_status{0});
+}
+
+TEST(SystemLimitTest, OnlyCrashesWithinTheWindowAreCounted) {
+  for (std::string window : {"200ms", "1h"}) {
+    SCOPED_TRACE(window);
+    flagged_broker broker{{"--room-crashes-max=2", "--crash-window=" + window}};
+    auto ann = broker.client();
+    auto crash = [&](std::int64_t times) {
+      tell(broker.room_actor("lobby"), sabotage{});
+      wait_until(
+        [&] {
+          return broker.counts().rooms_restarted.get()
+                   + broker.counts().rooms_quarantined.get()
+                 == times;
+        },
+        10s, [] { return "neither restarted nor quarantined"; });
+    };
+    crash(1);
+    EXPECT_FALSE(ann.try_receive(400ms));
+    ann.send_text("on");
+    EXPECT_EQ(ann.receive_text(), "on");
+    crash(2);
+    if (window == "1h") {
+      EXPECT_EQ(broker.counts().rooms_quarantined.get(), 1);
+      EXPECT_EQ(ann.expect_close().code, 1011);
+      EXPECT_EQ(broker.refusal("/room/lobby").status, 503);
+    } else {
+      EXPECT_FALSE(ann.try_receive(400ms));
+      ann.send_text("and on");
+      EXPECT_EQ(ann.receive_text(), "and on");
+      EXPECT_EQ(broker.counts().rooms_quarantined.get(), 0);
+    }
+  }
 }
 
 TEST(SystemLimitTest, GoodbyesAreSaidInSlices) {
