@@ -5,6 +5,7 @@
 #include "test/support/traffic.hpp"
 #include "test/support/ws_client.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -63,6 +64,16 @@ protected:
       auto books = broker.books();
       EXPECT_EQ(books.memberships, big_room + small_rooms * 10);
       EXPECT_EQ(books.rooms, small_rooms + 1);
+      // The small ones have ten members.
+      auto all = broker.actors();
+      auto outlets = [&](auto wanted) {
+        return std::count_if(all.begin(), all.end(), [&](auto& x) {
+          return x.kind == actor_kind::outlet && wanted(x.room);
+        });
+      };
+      EXPECT_EQ(outlets([](auto& x) { return x == "big"; }), 1);
+      EXPECT_EQ(outlets([](auto& x) { return x != "big"; }) > 0,
+                spread_members < 10);
       auto begin = std::chrono::steady_clock::now();
       clients.begin();
       EXPECT_EQ(clients.finish(90s), "");
@@ -106,4 +117,28 @@ TEST_F(DeliveryTest, RoomsSpreadOverTwoUnitsDeliverTheSame) {
 
 TEST_F(DeliveryTest, BigMessagesCrossUnitsWhole) {
   run(4, {.big_messages = 1, .small_messages = 3, .length_max = 64 * 1024});
+}
+
+// More at once than is allowed to wait for a member: whoever reads gets it all.
+TEST_F(DeliveryTest, ABurstOfBigMessagesEndsNobodyWhoReads) {
+  for (std::size_t spread : {512, 4}) {
+    SCOPED_TRACE(spread);
+    auto options = roomy_options({"lobby"});
+    options.supervisor.spread_members = spread;
+    test_broker broker{options};
+    traffic clients{{.port = broker.port(), .timeout = 60s}};
+    clients.add({.room = "lobby",
+                 .members = 21,
+                 .publishers = 16,
+                 .messages = 2,
+                 .window = 2,
+                 .what = {.seed = test_seed(),
+                          .length_min = 64 * 1024,
+                          .length_max = 64 * 1024}});
+    clients.open();
+    clients.begin();
+    EXPECT_EQ(clients.finish(60s), "");
+    EXPECT_EQ(clients.delivered(), 21u * 16 * 2);
+    EXPECT_TRUE(broker.log().lines("limit").empty());
+  }
 }

@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <optional>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -153,12 +155,18 @@ TEST(DrainSignalsTest, HangupAndBrokenPipesDoNotEndIt) {
   EXPECT_EQ(broker.child().wait_exit(), exit_status{0});
 }
 
-TEST(DrainSignalsTest, ALogThatNobodyReadsBlocksNothing) {
+namespace {
+
+/// A broker whose log nobody reads, while three hundred clients come and go.
+/// @returns how many lines of the log were lost
+std::int64_t lines_lost(std::vector<std::string> limits) {
   reserved_port port;
+  reserved_port inside;
+  limits.push_back(fmt::format("--port={}", port.number()));
+  limits.push_back(fmt::format("--inspect-port={}", inside.number()));
+  limits.emplace_back("--log-level=trace");
   process broker{
-    broker_command(flags({fmt::format("--port={}", port.number()),
-                          "--log-level=trace", "--log-lines-max=100"}),
-                   {.out = capture::unread})};
+    broker_command(flags(std::move(limits)), {.out = capture::unread})};
   wait_until(
     [&] {
       try {
@@ -173,7 +181,7 @@ TEST(DrainSignalsTest, ALogThatNobodyReadsBlocksNothing) {
     auto bob = ws_client::connect({.port = port.number(), .path = "/room/a"});
     auto text = fmt::format("hello {}", i);
     bob.send_text(text);
-    ASSERT_EQ(ann.receive_text(), text);
+    EXPECT_EQ(ann.receive_text(), text);
     if (i % 3 == 0)
       bob.reset();
     else if (i % 3 == 1)
@@ -181,12 +189,26 @@ TEST(DrainSignalsTest, ALogThatNobodyReadsBlocksNothing) {
     else
       bob.close();
   }
+  auto metrics = http_get(inside.number(), "/metrics").body;
+  std::smatch found;
+  EXPECT_TRUE(std::regex_search(
+    metrics, found, std::regex{R"(\ngreenroom_log_lost_total (\d+)\n)"}));
   auto begin = std::chrono::steady_clock::now();
   broker.signal(SIGTERM);
   EXPECT_EQ(ann.expect_close().code, 1001);
   ann.drop(); // the broker waits for that, up to a deadline
   EXPECT_EQ(broker.wait_exit(), exit_status{0});
   EXPECT_LT(since(begin), 3s);
+  return found.empty() ? -1 : std::stoll(found[1]);
+}
+
+} // namespace
+
+// Each client makes four lines, and a pipe holds 64 KiB.
+TEST(DrainSignalsTest, ALogThatNobodyReadsBlocksNothing) {
+  EXPECT_GT(lines_lost({"--log-lines-max=100"}), 0);
+  EXPECT_GT(lines_lost({"--log-bytes-max=64KiB"}), 0);
+  EXPECT_EQ(lines_lost({"--log-lines-max=100000", "--log-bytes-max=64MiB"}), 0);
 }
 
 TEST(DrainSignalsTest, ALogWhoseReaderIsGoneBlocksNothing) {

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The goal as a figure, which only a release build can meet.
+/// The goal as a figure. A build without optimisation meets it as well.
 constexpr double bytes_per_connection_max = 8.2 * 1024;
 constexpr std::size_t rooms = 100;
 
@@ -85,7 +85,7 @@ TEST(IdleMemoryTest, IdleConnectionsAreCheapAndLeaveNothingBehind) {
              "KiB before, {} KiB with them\n",
              count, each, each / 1024, before.pss / 1024, held.pss / 1024);
   EXPECT_EQ(held.fds, before.fds + count);
-  if (optimised) {
+  if (!sanitized) {
     EXPECT_LE(each, bytes_per_connection_max);
   }
 
