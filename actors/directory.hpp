@@ -52,6 +52,9 @@ struct client_entry {
   bool reader_down = false;
   bool writer_down = false;
   bool socket_gone = false;
+  /// The audit has seen it ended, and nobody had told: once.
+  bool reader_suspect = false;
+  bool writer_suspect = false;
   /// Which actor ended first and why: what the others say follows from it.
   errc why = errc::none;
   std::string chain;

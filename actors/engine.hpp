@@ -26,6 +26,7 @@ struct engine {
   member_options member;
   room_limits room;
   inspector_options inspection;
+  audit_options audit;
   /// Held here too: observers are weak, and a supervisor nobody holds dies
   /// without a word.
   caf::actor supervisor;

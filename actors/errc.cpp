@@ -29,6 +29,7 @@ constexpr table_type table = {{
   {errc::room_closed, "room_closed", 1011, 503, level::warn},
   {errc::fault, "fault", 1011, 500, level::error},
   {errc::stale, "stale", 1008, 408, level::info},
+  {errc::out_of_step, "out_of_step", 1012, 503, level::error},
   {errc::bad_request, "bad_request", 1008, 400, level::info},
   {errc::reserved_parameter, "reserved_parameter", 1008, 400, level::info},
   {errc::bad_room_name, "bad_room_name", 1008, 400, level::info},

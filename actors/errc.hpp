@@ -32,6 +32,7 @@ enum class errc : std::uint8_t {
   room_closed,      ///< the room was closed or quarantined
   fault,            ///< an exception in a handler: our own mistake
   stale,            ///< the dialect's greeting did not come in time
+  out_of_step,      ///< the audit found that it may miss messages
   // -- why a handshake or a command is refused ---------------------------------
   bad_request,
   reserved_parameter,

@@ -285,6 +285,7 @@ overview inspector::sum_up() const {
   x.deliveries = count(c.deliveries);
   x.dropped = count(c.dropped);
   x.crashes = count(c.crashes);
+  x.audit_faults = static_cast<std::uint64_t>(sum(c.audit_faults));
   auto recent = c.latency_us().since(latency_long_before_);
   x.latency_p50_us = static_cast<std::int64_t>(recent.quantile(0.5));
   x.latency_p99_us = static_cast<std::int64_t>(recent.quantile(0.99));

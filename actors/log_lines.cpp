@@ -12,6 +12,7 @@ level loudness_of(const lifecycle_event& x) {
   switch (x.what) {
     case happening::actor_crashed:
     case happening::room_quarantined:
+    case happening::audit_fault:
       return level::error;
     case happening::room_restarted:
     case happening::limit:
@@ -87,6 +88,14 @@ log_record line_of(const lifecycle_event& x) {
       break;
     case happening::draining:
       put("connections", x.number);
+      break;
+    case happening::audit_fault:
+      put("fault", std::string_view{x.more});
+      put("client", x.client);
+      put("room", std::string_view{x.room});
+      put("expected", x.number);
+      put("found", x.number2);
+      put("repair", std::string_view{x.text});
       break;
     case happening::action:
       put("by", std::string_view{x.text});

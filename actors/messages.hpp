@@ -124,6 +124,11 @@ struct ask_written {
   errc why;
 };
 
+/// Does everything that came before get out? Answered by `flush_state`.
+struct ask_flush {
+  caf::actor whom;
+};
+
 // -- to the ROOM: owns the members and the stream of one room -------------------------
 
 /// What went with a room. Written until its `down_msg`, by whoever lost something.
@@ -190,12 +195,46 @@ struct count_members {
   caf::actor whom;
 };
 
+/// From itself: time to look at some members, see audit.hpp. Outlets, too.
+struct audit_due {};
+
+/// From a writer: how it stands.
+struct flush_state {
+  client_id who;
+  std::uint64_t waiting; ///< bytes under way to the client
+  std::uint64_t sent;    ///< bytes the kernel ever took
+  bool blocked;          ///< it takes nothing more for now
+};
+
+/// One membership by the supervisor's books.
+struct seat_note {
+  client_id who;
+  unit_id unit;
+  std::uint32_t number; ///< of the join
+};
+
+/// From the supervisor, behind all it has said of them: whom of these does the room
+/// not know? Told by `seats_missing`. Outlets, too.
+struct check_seats {
+  std::uint64_t room; ///< its actor
+  std::vector<seat_note> seats;
+};
+
+/// From the supervisor, behind all it has said of them: these are not members.
+/// Outlets, too.
+struct check_strangers {
+  unit_id unit;
+  std::vector<client_id> who;
+};
+
 // -- to an OUTLET: a room's members on one other unit ---------------------------------
 
 struct outlet_join {
   join what;
   wire_ptr answer;
   bool read_only;
+  std::uint64_t offset =
+    0; ///< of the room: the member misses nothing behind it
 };
 
 struct outlet_leave {
@@ -294,6 +333,24 @@ struct confirm_seat {
   std::string room;
   caf::actor whom;
 };
+
+/// From a room or an outlet: whom it knows.
+struct roster_claims {
+  std::string room;
+  std::uint64_t actor; ///< of the room
+  unit_id unit;
+  std::vector<client_id> who;
+};
+
+/// From a room or an outlet: whom of those that were asked for it does not know.
+struct seats_missing {
+  std::string room;
+  std::uint64_t actor; ///< of the room
+  std::vector<seat_note> seats;
+};
+
+/// From itself: time to compare some books.
+struct books_due {};
 
 /// Drains: everybody is told to go, then the rooms end, then the supervisor.
 struct stop_all {};
@@ -428,6 +485,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::cut_off)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_flush)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::audit_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::flush_state)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::check_seats)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::check_strangers)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::roster_claims)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::seats_missing)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::books_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_seat)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::count_members)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::confirm_seat)

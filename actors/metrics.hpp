@@ -146,6 +146,40 @@ struct thread_histograms {
   histogram batch;
 };
 
+/// What the audit may find: two who should agree do not.
+enum class audit_fault : std::uint8_t {
+  forgotten, ///< a member by the supervisor's books, unknown to its room
+  unseated,  ///< a member of a room, unknown to the supervisor
+  dead,      ///< a member whose reader or writer has ended
+  behind,    ///< a member whose room has sent turns that it was not given
+  stalled,   ///< a member that bytes wait for and whose writer does not flush
+  doomed,    ///< a member that was told to end and did not
+  last_,     // keep last
+};
+
+constexpr std::string_view to_string(audit_fault x) noexcept {
+  switch (x) {
+    case audit_fault::forgotten:
+      return "forgotten";
+    case audit_fault::unseated:
+      return "unseated";
+    case audit_fault::dead:
+      return "dead";
+    case audit_fault::behind:
+      return "behind";
+    case audit_fault::stalled:
+      return "stalled";
+    case audit_fault::doomed:
+      return "doomed";
+    case audit_fault::last_:
+      break;
+  }
+  return "unknown";
+}
+
+using audit_counters =
+  std::array<counter, static_cast<std::size_t>(audit_fault::last_)>;
+
 /// What the whole process counts. Written from any thread. Names follow the
 /// metrics they end up in.
 struct metrics {
@@ -176,8 +210,9 @@ struct metrics {
   counter quarantined_now;     ///< rooms that are
   counter inspection_restarts; ///< of the inspector and its probes
   errc_counters commands_refused;
-  counter receipts;         ///< orders to end something that were answered
-  counter receipts_unclean; ///< of them, with something left at the deadline
+  audit_counters audit_faults; ///< found and repaired, by kind
+  counter receipts;            ///< orders to end something that were answered
+  counter receipts_unclean;    ///< of them, with something left at the deadline
   counter log_lost; ///< lifecycle events and log lines that found no room
 
   // -- histograms, one set per thread that writes ------------------------------------
@@ -215,6 +250,21 @@ inline counter& at(policy_counters& xs, overflow_policy by) noexcept {
 inline const counter& at(const policy_counters& xs,
                          overflow_policy by) noexcept {
   return xs[static_cast<std::size_t>(by)];
+}
+
+inline counter& at(audit_counters& xs, audit_fault what) noexcept {
+  return xs[static_cast<std::size_t>(what)];
+}
+
+inline const counter& at(const audit_counters& xs, audit_fault what) noexcept {
+  return xs[static_cast<std::size_t>(what)];
+}
+
+inline std::int64_t sum(const audit_counters& xs) noexcept {
+  std::int64_t result = 0;
+  for (auto& x : xs)
+    result += x.get();
+  return result;
 }
 
 inline counter& at(errc_counters& xs, errc code) noexcept {

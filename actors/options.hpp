@@ -86,6 +86,14 @@ struct room_limits {
   std::size_t turn_events_max = 1024;
 };
 
+struct audit_options {
+  /// What one half of the broker thinks of a member that the other does not is found
+  /// and repaired within this time: everybody is looked at two or three times in it. 0: never.
+  std::chrono::milliseconds every{60'000};
+  /// Members that are looked at before others get their turn.
+  std::size_t chunk = 256;
+};
+
 struct inspector_options {
   /// Time between two snapshot lines; 0: none.
   std::chrono::milliseconds every{60'000};

@@ -5,7 +5,8 @@ namespace greenroom {
 outlet::outlet(caf::actor_config& cfg, unit& home, const engine& env,
                caf::actor owner, std::string name, overflow_policy overflow)
   : actor(cfg, home, actor_kind::outlet), env_(env), room_(std::move(owner)),
-    name_(std::move(name)), here_(env, home, address(), overflow) {}
+    name_(std::move(name)), here_(env, home, address(), overflow),
+    auditor_(env, home, address()) {}
 
 void outlet::started() {
   link_to(room_);
@@ -23,7 +24,9 @@ bool outlet::receive(caf::mailbox_element& in) {
     },
     [this](outlet_join& x) {
       auto who = x.what.who;
+      here_.members().begin_at(x.offset);
       here_.members().add(who, x.what.options.echo);
+      auditor_.begin(name_);
       if (who->redeem(x.what.by)) {
         deliver_to(*who, std::move(x.answer), env_.member);
         tell(who->reader, joined{name_, room_, x.read_only});
@@ -37,6 +40,28 @@ bool outlet::receive(caf::mailbox_element& in) {
       }
       tell(x.what.confirm,
            seat_answer{name_, here_.members().find(x.what.who) != nullptr});
+    },
+    [this](audit_due&) {
+      for (auto gone : auditor_.look(here_.members(), name_, room_->id())) {
+        here_.members().remove(gone);
+        tell(room_, leave{gone, {}});
+      }
+    },
+    [this](flush_state& x) { auditor_.note(x, here_.members(), name_); },
+    [this](check_seats& x) {
+      std::erase_if(x.seats, [this](auto& s) {
+        return here_.members().find(s.who) != nullptr;
+      });
+      if (!x.seats.empty())
+        tell(env_.supervisor, seats_missing{name_, x.room, std::move(x.seats)});
+    },
+    [this](check_strangers& x) {
+      for (auto who : x.who)
+        if (here_.members().remove(who)) {
+          report_fault(env_, home(), audit_fault::unseated, who, name_, 0, 1,
+                       "dropped and disconnected");
+          tell(env_.supervisor, end_client{who, errc::out_of_step});
+        }
     },
     [this](ask_seat& x) {
       tell(x.whom, seat_answer{name_, here_.members().find(x.who) != nullptr});
@@ -57,6 +82,7 @@ void outlet::stopped(errc) {
     apologize(x);
   due_.clear();
   here_.stop();
+  auditor_.disarm();
   room_ = nullptr;
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/audit.hpp"
 #include "actors/engine.hpp"
 #include "actors/fan_out.hpp"
 #include "actors/messages.hpp"
@@ -38,6 +39,7 @@ private:
   caf::actor room_;
   std::string name_;
   fan_out here_;
+  auditor auditor_;
   std::vector<acknowledgement> due_; // for publications of the turn under way
 };
 

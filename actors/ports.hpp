@@ -75,6 +75,7 @@ struct socket_stats {
   std::uint64_t bytes_out = 0;
   std::uint64_t frames_out = 0;
   std::uint32_t timers = 0; ///< armed for it
+  bool blocked = false;     ///< the kernel takes nothing more for now
 };
 
 /// Bytes under way to one member: mailbox and outbox together. The room adds

@@ -243,7 +243,8 @@ void reader::settle() {
 // that is gone or does not read, or before there is a WebSocket.
 void reader::part(errc why) {
   auto at_once = !open_ || why == errc::peer_gone || why == errc::peer_closed
-                 || why == errc::slow_consumer || why == errc::overloaded;
+                 || why == errc::slow_consumer || why == errc::overloaded
+                 || why == errc::out_of_step;
   if (at_once) {
     quit(why);
   } else if (!std::exchange(parting_, true)) {

@@ -11,7 +11,8 @@ room::room(caf::actor_config& cfg, unit& home, const engine& env,
            std::string name, room_options options)
   : actor(cfg, home, actor_kind::room), env_(env), name_(std::move(name)),
     options_(options), epoch_(make_epoch()),
-    here_(env, home, address(), options.overflow), delay_(*this) {}
+    here_(env, home, address(), options.overflow),
+    auditor_(env, home, address()), delay_(*this) {}
 
 // -- behaviour ------------------------------------------------------------------------
 
@@ -32,6 +33,22 @@ bool room::receive(caf::mailbox_element& in) {
     [this](leave& x) {
       if (end_turn())
         drop(x);
+      else
+        put_back();
+    },
+    [this](audit_due&) {
+      // Nobody lacks what is still being sent.
+      if (end_turn())
+        for (auto id : auditor_.look(here_.members(), name_, this->id()))
+          drop({id, {}});
+      else
+        put_back();
+    },
+    [this](flush_state& x) { auditor_.note(x, here_.members(), name_); },
+    [this](check_seats& x) { find_missing(x); },
+    [this](check_strangers& x) {
+      if (end_turn())
+        drop_strangers(x);
       else
         put_back();
     },
@@ -61,6 +78,7 @@ void room::stopped(errc why) {
   if (estate_)
     estate_->timers = timers;
   delay_.disarm();
+  auditor_.disarm();
   // A crash reaches the outlets through their links.
   for (auto& [where, entry] : outlets_)
     tell(entry.first, retire{why});
@@ -106,8 +124,10 @@ void room::add(join& x) {
   auto who = x.who;
   const bool read_only = options_.raw == raw_access::read_only;
   if (who->unit == home().id()) {
+    here_.members().begin_at(offset_);
     if (here_.members().add(who, x.options.echo))
       use_dialect(who->dialect, 1);
+    auditor_.begin(name_);
     if (who->redeem(x.by)) {
       deliver_to(*who, answer_to(who->id, *who->dialect, verb::join, x.by),
                  env_.member);
@@ -123,7 +143,7 @@ void room::add(join& x) {
     use_dialect(who->dialect, 1);
     ++outlets_[who->unit].second;
   }
-  tell(out, outlet_join{std::move(x), std::move(answer), read_only});
+  tell(out, outlet_join{std::move(x), std::move(answer), read_only, offset_});
 }
 
 void room::drop(const leave& x) {
@@ -165,6 +185,42 @@ void room::look_for(const ask_seat& x) {
     tell(i->second.first, x);
   else
     tell(x.whom, seat_answer{name_, false});
+}
+
+// Whoever should be on another unit is asked for there.
+void room::find_missing(check_seats& x) {
+  seats_missing missing{name_, id(), {}};
+  std::unordered_map<unit_id, check_seats> elsewhere;
+  for (auto& s : x.seats) {
+    auto i = elsewhere_.find(s.who);
+    if (i != elsewhere_.end() && outlets_.contains(i->second.unit))
+      elsewhere[i->second.unit].seats.push_back(s);
+    else if (here_.members().find(s.who) == nullptr)
+      missing.seats.push_back(s);
+  }
+  for (auto& [where, q] : elsewhere) {
+    q.room = id();
+    tell(outlets_[where].first, std::move(q));
+  }
+  if (!missing.seats.empty())
+    tell(env_.supervisor, std::move(missing));
+}
+
+void room::drop_strangers(check_strangers& x) {
+  check_strangers rest{x.unit, {}};
+  for (auto who : x.who) {
+    if (here_.members().find(who) == nullptr && !elsewhere_.contains(who)) {
+      rest.who.push_back(who);
+      continue;
+    }
+    report_fault(env_, home(), audit_fault::unseated, who, name_, 0, 1,
+                 "dropped and disconnected");
+    drop({who, {}});
+    tell(env_.supervisor, end_client{who, errc::out_of_step});
+  }
+  auto i = outlets_.find(x.unit);
+  if (!rest.who.empty() && i != outlets_.end())
+    tell(i->second.first, std::move(rest));
 }
 
 caf::actor& room::outlet_on(unit_id where) {
@@ -265,6 +321,7 @@ std::shared_ptr<broadcast> room::encode_turn() {
   auto out = std::make_shared<broadcast>();
   turn all{name_, epoch_, turn_};
   out->events = turn_.size();
+  out->last = offset_;
   home().histograms().batch.add(turn_.size());
   out->portions.reserve(dialects_.size());
   for (auto& [dialect, members] : dialects_) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/audit.hpp"
 #include "actors/engine.hpp"
 #include "actors/fan_out.hpp"
 #include "actors/messages.hpp"
@@ -61,6 +62,8 @@ private:
   void add(join& x);
   void drop(const leave& x);
   void look_for(const ask_seat& x);
+  void find_missing(check_seats& x);
+  void drop_strangers(check_strangers& x);
   void take(post& x);
   bool end_turn();
   std::shared_ptr<broadcast> encode_turn();
@@ -80,6 +83,7 @@ private:
   std::string epoch_;
   std::uint64_t offset_ = 0;
   fan_out here_;
+  auditor auditor_;
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   std::vector<std::pair<const protocol*, std::size_t>> dialects_;

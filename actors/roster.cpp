@@ -14,8 +14,10 @@ bool roster::add(member_ptr who, bool echo) {
   while (g < groups_.size() && groups_[g].dialect != who->dialect)
     ++g;
   if (g == groups_.size())
-    groups_.push_back({who->dialect, {}});
+    groups_.push_back({who->dialect, {}, head_});
   auto& seats = groups_[g].seats;
+  if (seats.empty())
+    groups_[g].head = head_; // no turn was for it while it was empty
   index_.emplace(who->id, place{g, static_cast<std::uint32_t>(seats.size())});
   seats.push_back({std::move(who), echo, nullptr});
   return true;
@@ -49,12 +51,12 @@ const roster::seat* roster::find(client_id who) const noexcept {
   return &groups_[i->second.group].seats[i->second.at];
 }
 
-namespace {
-
 void sentence(member& who, errc why) {
   if (!who.doomed.exchange(true, std::memory_order_relaxed))
     tell(who.reader, evict{why});
 }
+
+namespace {
 
 // Off the straight path: this member has more under way than it may.
 // @returns whether it gets this nevertheless
@@ -97,6 +99,7 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
                    [&g](auto& x) { return x.dialect == g.dialect; });
     if (portion == what.portions.end())
       continue;
+    g.head = what.last;
     auto p = static_cast<std::size_t>(portion - what.portions.begin());
     auto end = std::min(g.seats.size(), at.seat + most);
     most -= end - at.seat;
@@ -134,7 +137,10 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
       break;
   }
   counts.deliveries.add(deliveries * static_cast<std::int64_t>(what.events));
-  return at.group == groups_.size();
+  if (at.group < groups_.size())
+    return false;
+  head_ = std::max(head_, what.last);
+  return true;
 }
 
 void roster::deliver_all(const broadcast& what, overflow_policy policy,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -28,6 +29,7 @@ struct broadcast {
   /// Members that must not see all of it, with what they do see (null: nothing).
   std::unordered_map<client_id, wire_ptr> cuts;
   std::size_t events = 0;
+  std::uint64_t last = 0; ///< offset of the last event
 
   /// One publisher's last event of the turn, alone, as each dialect tells it.
   struct single {
@@ -67,6 +69,9 @@ public:
   struct group {
     const protocol* dialect;
     std::vector<seat> seats;
+    /// Offset of the last event of the last turn that was sent to these seats, or
+    /// dropped by a policy.
+    std::uint64_t head = 0;
   };
 
   /// @returns false if the client is in already: its seat stays as it is
@@ -80,6 +85,14 @@ public:
   std::size_t size() const noexcept { return index_.size(); }
 
   const std::vector<group>& groups() const noexcept { return groups_; }
+
+  /// Members miss nothing behind this offset. Call before `add`.
+  void begin_at(std::uint64_t offset) noexcept {
+    head_ = std::max(head_, offset);
+  }
+
+  /// Offset of the last event of the last turn.
+  std::uint64_t head() const noexcept { return head_; }
 
   /// How far a turn has come.
   struct progress {
@@ -116,9 +129,13 @@ private:
   bool let_go(seat& to, const member_options& limits);
 
   std::size_t holding_ = 0; // seats with something held back
+  std::uint64_t head_ = 0;
   std::vector<group> groups_;
   std::unordered_map<client_id, place> index_;
 };
+
+/// Ends a member: it gets nothing more.
+void sentence(member& who, errc why);
 
 /// Sends frames to one member: counts them in its flow, then tells its writer. For
 /// answers: no policy drops them, they may take what is under way to twice the

@@ -25,7 +25,7 @@ supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
                        std::vector<named_room> rooms, room_options on_demand)
   : actor(cfg, home, actor_kind::supervisor), env_(env),
     named_(std::move(rooms)), on_demand_(on_demand), load_(env.units.size(), 0),
-    pulse_(*this) {}
+    pulse_(*this), audit_pulse_(*this) {}
 
 void supervisor::started() {
   for (auto* u : env_.units) {
@@ -43,6 +43,8 @@ void supervisor::started() {
   }
   named_.clear();
   home().timers().arm_in(pulse_, idle_beat);
+  if (env_.audit.every.count() > 0)
+    home().timers().arm_in(audit_pulse_, env_.audit.every / 2);
 }
 
 // -- behaviour ------------------------------------------------------------------------
@@ -80,7 +82,9 @@ bool supervisor::receive(caf::mailbox_element& in) {
         to->ended(errc::not_found);
     },
     [this](confirm_seat& x) { ask_room(x); }, //
-    [this](tick&) { beat(); },                //
+    [this](books_due&) { compare_books(); },  //
+    [this](seats_missing& x) { hear_missing(x); },
+    [this](roster_claims& x) { hear_claims(x); }, [this](tick&) { beat(); },
     [this](stop_all&) { drain(); }, [this](cut_off&) { cut_drain(); });
 }
 
@@ -90,6 +94,7 @@ void supervisor::link_down(const caf::exit_msg&) {
 
 void supervisor::stopped(errc) {
   pulse_.disarm();
+  audit_pulse_.disarm();
   who_ = {};
   troupes_.clear();
   room_of_outlet_.clear();

@@ -46,6 +46,17 @@ private:
     supervisor& owner_;
   };
 
+  class audit_pulse final : public timer {
+  public:
+    explicit audit_pulse(supervisor& owner) : owner_(owner) {}
+
+  protected:
+    void fired() override { tell(owner_.self(), books_due{}); }
+
+  private:
+    supervisor& owner_;
+  };
+
   /// A room's actor and its outlets. It has ended when all of them have: what it
   /// had sent is with the writers then, and nothing of a successor overtakes it.
   struct troupe {
@@ -87,6 +98,12 @@ private:
   void room_restarted_on_demand(room_entry& x, std::size_t actors);
   bool reaper_down(std::uint64_t id);
 
+  // -- supervisor_audit.cpp: books against rooms
+  void compare_books();
+  void look_for_dead(client_entry& who);
+  void hear_missing(const seats_missing& x);
+  void hear_claims(const roster_claims& x);
+
   void client_ended(client_entry& who, actor_kind which, errc why);
   void leave_all(client_entry& who);
   void bury(client_entry& who);
@@ -124,6 +141,8 @@ private:
   std::deque<steady_time> inspector_crashes_; // and of probes
   std::deque<steady_time> crashes_;           // of rooms, all of them
   pulse pulse_;
+  audit_pulse audit_pulse_;
+  std::vector<client_id> to_audit_; // whom this round has not looked at yet
   bool draining_ = false;
   bool cut_off_ = false;
   bool rooms_told_ = false;

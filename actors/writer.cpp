@@ -20,6 +20,11 @@ bool writer::receive(caf::mailbox_element& in) {
       at(counts_.dropped_by, overflow_policy::drop_oldest)
         .add(static_cast<std::int64_t>(dropped));
     },
+    [this](ask_flush& x) {
+      auto stats = socket_->stats();
+      tell(x.whom, flush_state{client_, flow_->queued(), stats.bytes_out,
+                               stats.blocked});
+    },
     [](ask_written& x) { tell(x.whom, written{x.why}); });
 }
 

@@ -157,6 +157,7 @@ void broker::bind() {
   p.env.member = o.member;
   p.env.room = o.room;
   p.env.inspection = o.inspector;
+  p.env.audit = o.audit;
   p.env.version = version;
   net::io_loop_options loop_options;
   loop_options.io_uring =

@@ -470,6 +470,9 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.count("drain-slice", to.supervisor.drain_slice, 1, 1'000'000,
           "Connections told to go at once while stopping; the next so many "
           "after 20ms. Spreads their reconnects.");
+  t.duration("audit-every", to.audit.every, 0ms, 24h,
+             "Books, rooms and writers that do not agree on a member are found "
+             "and put right within this time. 0: nobody looks.");
   t.count("ends-max", to.supervisor.ends_max, 1, 10'000,
           "Orders to end a connection, actor or room that are not answered "
           "yet. One more is refused.");

@@ -52,6 +52,7 @@ struct broker_options {
   supervisor_options supervisor;
   room_limits room;
   inspector_options inspector;
+  audit_options audit;
   log_options log;
   /// What a room is that says nothing else: named ones and those on demand.
   room_options room_defaults;

@@ -382,6 +382,7 @@ socket_stats ws_session::stats() const {
   result.bytes_out = bytes_out();
   result.frames_out = frames_out();
   result.timers = armed() ? 1 : 0;
+  result.blocked = blocked();
   return result;
 }
 

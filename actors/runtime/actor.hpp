@@ -71,6 +71,9 @@ public:
 
   const char* name() const override;
 
+  /// Whether it has ended and discarded its mail. Any thread.
+  bool ended() const noexcept { return getf(is_cleaned_up_flag); }
+
   /// Its own thread only.
   actor_stats stats() const noexcept;
 
@@ -184,6 +187,13 @@ private:
   bool paused_ = false;
   bool put_back_ = false;
 };
+
+/// Whether one of our actors has ended. Any thread.
+inline bool has_ended(const caf::actor& x) noexcept {
+  return !x
+         || static_cast<const actor*>(caf::actor_cast<caf::abstract_actor*>(x))
+              ->ended();
+}
 
 /// Sends `what` to `to`; nobody answers. Any thread.
 template <class T>

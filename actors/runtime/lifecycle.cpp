@@ -56,6 +56,8 @@ std::string_view to_string(happening x) noexcept {
       return "draining";
     case happening::action:
       return "action";
+    case happening::audit_fault:
+      return "audit_fault";
   }
   return "unknown";
 }

@@ -38,6 +38,7 @@ enum class happening : std::uint8_t {
   limit,
   draining,
   action,
+  audit_fault,
 };
 
 std::string_view to_string(happening x) noexcept;

@@ -112,8 +112,8 @@ constexpr std::array table{
   family{{"greenroom_rooms_quarantined_total", "counter", "",
           "Rooms that crashed too often and were closed."},
          &metrics::rooms_quarantined},
-  family{{"greenroom_audit_faults_total", "counter", "",
-          "What the zombie audit found."}},
+  family{{"greenroom_audit_faults_total", "counter", "fault",
+          "What the zombie audit found and put right."}},
   family{{"greenroom_receipts_total", "counter", "",
           "Orders to end something that were answered."},
          &metrics::receipts},
@@ -321,7 +321,6 @@ void metrics_text::write_process(writer& to, const overview& now) const {
          static_cast<double>(now.started_at) / 1e3);
   to.add("greenroom_queued_bytes", now.bytes_queued);
   to.add("greenroom_live_bytes", now.bytes_live);
-  to.add("greenroom_audit_faults_total", now.audit_faults);
   to.add("greenroom_rooms", now.rooms);
   to.add("greenroom_memberships", now.memberships);
   for (auto& x : now.units) {
@@ -354,6 +353,11 @@ void metrics_text::write_counts(writer& to) const {
   for (auto [policy, reason] : policies)
     to.add("greenroom_dropped_total", "reason", reason,
            at(counts_.dropped_by, policy).get());
+  for (std::size_t i = 0; i < counts_.audit_faults.size(); ++i) {
+    auto what = static_cast<audit_fault>(i);
+    to.add("greenroom_audit_faults_total", "fault", to_string(what),
+           at(counts_.audit_faults, what).get());
+  }
   to.add("greenroom_delivery_latency_seconds", counts_.latency_us(), 1e6);
   to.add("greenroom_turn_publications", counts_.batch(), 1);
   to.add("greenroom_inspect_connections_open",

@@ -47,6 +47,8 @@ centrifuge_end centrifuge_disconnect_of(errc why) noexcept {
       return {3008, "slow"};
     case errc::write_stalled:
       return {3009, "write error"};
+    case errc::out_of_step:
+      return {3010, "insufficient state"};
     case errc::no_pong:
     case errc::no_sign_of_life:
       return {3012, "no pong"};

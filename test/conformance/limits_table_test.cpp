@@ -93,6 +93,7 @@ const std::multimap<std::string, std::string> shown_by = {
   {"drain-timeout", "SystemLimitTest.ADrainThatTakesTooLongIsCutOff"},
   {"drain-timeout", "SystemLimitTest.ADrainThatIsDoneInTimeIsNotCutOff"},
   {"drain-slice", "SystemLimitTest.GoodbyesAreSaidInSlices"},
+  {"audit-every", "AuditTest.AForgottenMemberIsFoundWithinThePeriod"},
   {"ends-max", "ReaperTest.OrdersUnderWayAreBounded"},
   {"end-deadline", "ReaperTest.WhatIsLeftAtTheDeadlineIsNamed"},
   {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},

@@ -226,10 +226,11 @@ void fake_socket::record(std::string_view bytes) {
 
 void fake_socket::send() {
   marked_ = false;
-  if (stuck || gone || !(accepted || closing_))
+  if (stuck || lame || gone || !(accepted || closing_))
     return;
   for (auto& [x, how] : waiting_) {
     flow->sub(x->size());
+    sent_ += x->size();
     record(x->bytes());
   }
   waiting_.clear();
@@ -330,6 +331,8 @@ socket_stats fake_socket::stats() const {
   result.bytes_queued = waiting_bytes_;
   result.frames_queued = waiting_.size();
   result.timers = goodbye_.armed() ? 1 : 0;
+  result.blocked = stuck;
+  result.bytes_out = sent_;
   return result;
 }
 

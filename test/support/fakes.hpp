@@ -87,6 +87,8 @@ public:
 
   /// Takes nothing from now on: its receive window is full. On its unit.
   bool stuck = false;
+  /// Sends nothing any more, although the client would take it. On its unit.
+  bool lame = false;
   /// Outlives even its goodbye timeout.
   bool immortal = false;
   /// Messages read and not taken at the same time.
@@ -162,6 +164,7 @@ private:
   std::size_t not_taken_ = 0;
   std::deque<std::pair<wire_ptr, retention>> waiting_;
   std::uint64_t waiting_bytes_ = 0;
+  std::uint64_t sent_ = 0;
   wire_ptr last_;
   bool marked_ = false;
   bool closing_ = false;

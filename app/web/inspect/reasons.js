@@ -24,4 +24,6 @@ export const reasons = {
   room_closed: 'Its room was closed or quarantined.',
   fault: 'An exception in the broker: a fault of ours.',
   stale: 'It sent no greeting within --greeting-timeout.',
+  out_of_step: 'The audit found that it may miss messages: a fault of ours. It was '
+    + 'sent back to join again.',
 };

@@ -126,6 +126,7 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--crash-window=47ms",
                  "--drain-timeout=48ms",
                  "--drain-slice=49",
+                 "--audit-every=158ms",
                  "--ends-max=56",
                  "--end-deadline=157ms",
                  "--spread-members=50",
@@ -165,6 +166,7 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_EQ(x.session.idle_timeout, 24ms);
   EXPECT_EQ(x.session.write_progress_timeout, 25ms);
   EXPECT_EQ(x.session.goodbye_timeout, 26ms);
+  EXPECT_EQ(x.audit.every, 158ms);
   EXPECT_EQ(x.supervisor.ends_max, 56u);
   EXPECT_EQ(x.supervisor.end_deadline, 157ms);
   EXPECT_EQ(x.session.message_bytes_max, 27u);

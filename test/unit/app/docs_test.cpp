@@ -170,10 +170,11 @@ TEST(DocsTest, ThePageKnowsWhyAConnectionEnds) {
   for (std::sregex_iterator i{page.begin(), page.end(), key}, end; i != end;
        ++i)
     told.insert((*i)[1]);
-  // What ends a connection comes first; what refuses one begins behind `stale`.
+  // What ends a connection comes first; what refuses one begins behind
+  // `out_of_step`.
   std::set<std::string> ends;
   for (const auto& x : errc_table())
-    if (x.code != errc::none && x.code <= errc::stale)
+    if (x.code != errc::none && x.code <= errc::out_of_step)
       ends.emplace(x.name);
   EXPECT_EQ(told, ends);
 }

@@ -635,6 +635,7 @@ TEST(CentrifugeJsonTest, S72_ReasonsHaveTheCodesThatClientsKnow) {
   EXPECT_EQ(closing(errc::slow_consumer), "3008 slow");
   EXPECT_EQ(closing(errc::overloaded), "3008 slow");
   EXPECT_EQ(closing(errc::write_stalled), "3009 write error");
+  EXPECT_EQ(closing(errc::out_of_step), "3010 insufficient state");
   EXPECT_EQ(closing(errc::no_pong), "3012 no pong");
   EXPECT_EQ(closing(errc::rate_limited), "3013 too many requests");
   EXPECT_EQ(closing(errc::unauthorized), "3500 invalid token");
