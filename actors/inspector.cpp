@@ -126,11 +126,39 @@ void inspector::take(question x) {
   start_walk();
 }
 
+// Boxes are with whom they are about. If that ends before it has answered, the
+// inquiry does.
+void inspector::ask_for_box(const question& x) const {
+  tell(env_.supervisor,
+       ask_books{
+         x->what.room, x->what.client,
+         [x](const books&, const caf::actor& room, const member_ptr& client) {
+           auto whom = client ? client->reader : room;
+           if (!whom) {
+             inspect_page none;
+             none.why = errc::not_found;
+             x->answer(std::move(none));
+             return;
+           }
+           tell(whom, show_box{[x](std::vector<box_row> rows) {
+                  inspect_page page;
+                  page.total = rows.size();
+                  page.sampled_at = unix_ms(std::chrono::system_clock::now());
+                  auto& q = x->what;
+                  auto from = std::min(q.offset, rows.size());
+                  auto count = std::min(q.limit, rows.size() - from);
+                  rows.erase(rows.begin(),
+                             rows.begin() + static_cast<std::ptrdiff_t>(from));
+                  rows.resize(count);
+                  page.rows = std::move(rows);
+                  x->answer(std::move(page));
+                }});
+         }});
+}
+
 bool inspector::answer_at_once(question& x) const {
   if (x->what.what == view::box) {
-    inspect_page none;
-    none.why = errc::not_found;
-    x->answer(std::move(none));
+    ask_for_box(x);
     return true;
   }
   if (home().now() >= answered_at_ + env_.inspection.sample_every)

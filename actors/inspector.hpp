@@ -56,6 +56,7 @@ private:
 
   void take(question x);
   bool answer_at_once(question& x) const;
+  void ask_for_box(const question& x) const;
   void start_walk();
   void walk_is_due();
   void add(walked& x);

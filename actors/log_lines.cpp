@@ -20,6 +20,7 @@ level loudness_of(const lifecycle_event& x) {
     case happening::action:
       return x.why == errc::none && !x.clean ? level::error : level::warn;
     case happening::client_down:
+    case happening::black_box:
     case happening::refused:
       return std::max(level::info, describe(x.why).loudness);
     default:
@@ -88,6 +89,14 @@ log_record line_of(const lifecycle_event& x) {
       break;
     case happening::draining:
       put("connections", x.number);
+      break;
+    case happening::black_box:
+      if (x.client != 0)
+        put("client", x.client);
+      if (!x.room.empty())
+        put("room", std::string_view{x.room});
+      put("reason", to_string(x.why));
+      put("entries", std::string_view{x.text});
       break;
     case happening::audit_fault:
       put("fault", std::string_view{x.more});

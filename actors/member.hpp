@@ -10,6 +10,7 @@
 
 #include "actors/model.hpp"
 #include "actors/ports.hpp"
+#include "actors/recorder.hpp"
 
 namespace greenroom {
 
@@ -44,6 +45,17 @@ struct member {
   /// The ticket whose answer is due; 0: none. On its unit only: the reader sets
   /// it, whoever answers takes it.
   std::uint32_t ticket_due = 0;
+
+  /// The connection's black box, from the first message on. On its unit only:
+  /// reader and writer share it.
+  std::unique_ptr<recorder> box;
+
+  void open_box() {
+    if (box)
+      return;
+    box = std::make_unique<recorder>(recorder::of_connection);
+    box->belongs_to(id, {});
+  }
 
   /// Whether whoever asks is the first to answer `x`. On its unit only.
   bool redeem(const ticket& x) noexcept {

@@ -98,6 +98,16 @@ struct evict {
   errc why;
 };
 
+/// Shows the black box; empty if there is none yet. Rooms, too.
+struct show_box {
+  std::function<void(std::vector<box_row>)> told;
+};
+
+/// Somebody follows what goes on here. Rooms, too.
+struct attach_tap {
+  std::shared_ptr<trace_tap> tap;
+};
+
 /// What the writer was sent before it was asked is in the outbox.
 struct written {
   errc why;
@@ -399,6 +409,13 @@ struct roster_size {
   std::size_t members;
 };
 
+// -- to a TRACER ------------------------------------------------------------------------
+
+/// The room it follows, by the supervisor; null: it is not there now.
+struct trace_target {
+  caf::actor what;
+};
+
 // -- to the INSPECTOR and its PROBES ----------------------------------------------------
 
 /// What happened on one unit in a turn.
@@ -485,6 +502,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::cut_off)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::show_box)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::attach_tap)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::trace_target)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_flush)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::audit_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::flush_state)

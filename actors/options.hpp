@@ -95,6 +95,11 @@ struct audit_options {
 };
 
 struct inspector_options {
+  /// Traces at the same time; one more ends at once as `overloaded`. Each may hold
+  /// some 200 KiB of rows for a moment.
+  std::size_t traces_max = 16;
+  /// A trace ends after this, whatever was asked for.
+  std::chrono::milliseconds trace_longest{600'000};
   /// Time between two snapshot lines; 0: none.
   std::chrono::milliseconds every{60'000};
   /// Between two walks over the actors for those who look inside: what is asked

@@ -16,6 +16,13 @@ bool is_limit(errc why) noexcept {
          || why == errc::message_too_big || why == errc::too_many_errors;
 }
 
+/// Whether a connection ends in a way that asks for its last messages.
+bool tells_box(errc why) noexcept {
+  return is_limit(why) || why == errc::fault || why == errc::out_of_step
+         || why == errc::protocol_error || why == errc::bad_utf8
+         || why == errc::bad_command;
+}
+
 } // namespace
 
 reader::reader(caf::actor_config& cfg, unit& home, const engine& env,
@@ -43,7 +50,12 @@ void reader::started() {
 
 bool reader::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](received& x) { take(x.what); },
+    in,
+    [this](received& x) {
+      who_->open_box();
+      note({.what = box_event::received, .bytes = x.what.bytes.size()});
+      take(x.what);
+    },
     [this](received_beside& x) { charge(x.bytes); },
     [this](posted& x) { outcome(x); },
     [this](give_answers&) {
@@ -59,6 +71,7 @@ bool reader::receive(caf::mailbox_element& in) {
       answered();
     },
     [this](refused& x) {
+      note({.what = box_event::refused, .why = x.why});
       if (!who_->redeem(x.by))
         return;
       if (!open_) {
@@ -69,10 +82,46 @@ bool reader::receive(caf::mailbox_element& in) {
       answered();
     },
     [this](resume_reading&) { settle(); }, //
-    [this](tick&) { beat(); }, [this](room_moved& x) { move_to(x); },
-    [this](room_lost& x) { lose(x); },
-    [this](socket_closed& x) { quit(x.why); },
-    [this](evict& x) { part(x.why); }, [this](written& x) { quit(x.why); });
+    [this](tick&) { beat(); },
+    [this](room_moved& x) {
+      note({.what = box_event::moved});
+      move_to(x);
+    },
+    [this](room_lost& x) {
+      note({.what = box_event::lost, .why = x.why});
+      lose(x);
+    },
+    [this](socket_closed& x) {
+      note(
+        {.what = box_event::socket_closed, .why = x.why, .code = x.peer_code});
+      quit(x.why);
+    },
+    [this](evict& x) {
+      note({.what = box_event::evict, .why = x.why});
+      part(x.why);
+    },
+    [this](written& x) { quit(x.why); },
+    [this](show_box& x) {
+      x.told(who_->box ? who_->box->rows(home().now())
+                       : std::vector<box_row>{});
+    },
+    [this](attach_tap& x) {
+      who_->open_box();
+      who_->box->attach(std::move(x.tap));
+    });
+}
+
+void reader::note(const box_note& x) {
+  if (!who_->box)
+    return;
+  timed = true;
+  who_->box->note(home().now(), x);
+}
+
+void reader::resumed(std::chrono::nanoseconds wait,
+                     std::chrono::nanoseconds run) {
+  if (who_->box)
+    who_->box->timed(wait, run);
 }
 
 std::uint64_t reader::parent() const {
@@ -88,7 +137,25 @@ void reader::link_down(const caf::exit_msg& x) {
   quit(reason(x.reason));
 }
 
+// The last messages of a connection, where its end asks for them.
+void reader::close_box(errc why) {
+  if (!who_->box)
+    return;
+  note(
+    {.what = box_event::ended, .why = why, .code = describe(why).close_code});
+  if (tells_box(why)) {
+    lifecycle_event e;
+    e.what = happening::black_box;
+    e.client = who_->id;
+    e.why = why;
+    e.text = who_->box->text(home().now());
+    home().report_box(std::move(e));
+  }
+  who_->box.reset();
+}
+
 void reader::stopped(errc why) {
+  close_box(why);
   // The goodbye may take a while: the log says at once which limit was hit.
   if (is_limit(why)) {
     lifecycle_event e;
@@ -453,6 +520,7 @@ void reader::give_replies() {
 // -- rooms ------------------------------------------------------------------------------
 
 void reader::entered(joined& x) {
+  note({.what = box_event::joined});
   rooms_.push_back({std::move(x.room), std::move(x.where), x.read_only});
   answered();
 }

@@ -35,6 +35,8 @@ protected:
   bool receive(caf::mailbox_element& in) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
+  void resumed(std::chrono::nanoseconds wait,
+               std::chrono::nanoseconds run) override;
   bool linked_by(caf::attachable& x) const override;
 
 private:
@@ -74,6 +76,8 @@ private:
   };
 
   bool charge(std::uint64_t bytes);
+  void note(const box_note& x);
+  void close_box(errc why);
   void take(inbound& x);
   void run_commands();
   bool may_run(const command& x);

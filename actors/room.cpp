@@ -25,16 +25,27 @@ bool room::receive(caf::mailbox_element& in) {
     },
     // The membership of a turn is constant: first everybody gets what was posted.
     [this](join& x) {
-      if (end_turn())
+      if (end_turn()) {
+        note({.what = box_event::join, .from = x.who->id, .offset = offset_});
         add(x);
-      else
+      } else {
         put_back();
+      }
     },
     [this](leave& x) {
-      if (end_turn())
+      if (end_turn()) {
+        note({.what = box_event::leave, .from = x.who, .offset = offset_});
         drop(x);
-      else
+      } else {
         put_back();
+      }
+    },
+    [this](show_box& x) {
+      x.told(box_ ? box_->rows(home().now()) : std::vector<box_row>{});
+    },
+    [this](attach_tap& x) {
+      open_box();
+      box_->attach(std::move(x.tap));
     },
     [this](audit_due&) {
       // Nobody lacks what is still being sent.
@@ -64,9 +75,28 @@ bool room::receive(caf::mailbox_element& in) {
         put_back();
         return;
       }
+      note({.what = box_event::retire, .why = x.why});
       estate_ = std::move(x.estate);
       quit(x.why);
     });
+}
+
+void room::open_box() {
+  if (box_)
+    return;
+  box_ = std::make_unique<recorder>(recorder::of_room);
+  box_->belongs_to(0, name_);
+  timed = true;
+}
+
+void room::note(const box_note& x) {
+  if (box_)
+    box_->note(home().now(), x);
+}
+
+void room::resumed(std::chrono::nanoseconds wait,
+                   std::chrono::nanoseconds run) {
+  box_->timed(wait, run);
 }
 
 void room::proceed() {
@@ -79,6 +109,19 @@ void room::stopped(errc why) {
     estate_->timers = timers;
   delay_.disarm();
   auditor_.disarm();
+  if (box_) {
+    note({.what = box_event::ended, .why = why});
+    if (why == errc::fault) {
+      lifecycle_event e;
+      e.what = happening::black_box;
+      e.room = name_;
+      e.why = why;
+      e.text = box_->text(home().now());
+      home().report_box(std::move(e));
+    }
+    timed = false;
+    box_.reset();
+  }
   // A crash reaches the outlets through their links.
   for (auto& [where, entry] : outlets_)
     tell(entry.first, retire{why});
@@ -263,6 +306,11 @@ void room::take(post& x) {
   e.from = x.from;
   e.offset = ++offset_;
   turn_bytes_ += x.what.bytes.size();
+  open_box();
+  box_->note(home().now(), {.what = box_event::post,
+                            .from = x.from,
+                            .bytes = x.what.bytes.size(),
+                            .offset = offset_});
   e.what = std::move(x.what);
   turn_.push_back(std::move(e));
   env_.counts->publications.add();
@@ -322,6 +370,7 @@ std::shared_ptr<broadcast> room::encode_turn() {
   turn all{name_, epoch_, turn_};
   out->events = turn_.size();
   out->last = offset_;
+  note({.what = box_event::turn, .bytes = turn_bytes_, .offset = offset_});
   home().histograms().batch.add(turn_.size());
   out->portions.reserve(dialects_.size());
   for (auto& [dialect, members] : dialects_) {

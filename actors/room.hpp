@@ -37,6 +37,8 @@ public:
 protected:
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
+  void resumed(std::chrono::nanoseconds wait,
+               std::chrono::nanoseconds run) override;
   void lost(caf::mailbox_element& in) override;
   void proceed() override;
   bool linked_by(caf::attachable& x) const override;
@@ -62,6 +64,8 @@ private:
   void add(join& x);
   void drop(const leave& x);
   void look_for(const ask_seat& x);
+  void note(const box_note& x);
+  void open_box();
   void find_missing(check_seats& x);
   void drop_strangers(check_strangers& x);
   void take(post& x);
@@ -84,6 +88,7 @@ private:
   std::uint64_t offset_ = 0;
   fan_out here_;
   auditor auditor_;
+  std::unique_ptr<recorder> box_; // from the first publication on
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   std::vector<std::pair<const protocol*, std::size_t>> dialects_;

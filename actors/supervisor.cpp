@@ -77,10 +77,7 @@ bool supervisor::receive(caf::mailbox_element& in) {
     },
     [this](looked& x) { tell(inspector_, std::move(x)); },
     [this](end_asked& x) { order(x.what); },
-    [](follow_asked& x) {
-      if (auto to = x.to.lock())
-        to->ended(errc::not_found);
-    },
+    [this](follow_asked& x) { follow(x); },
     [this](confirm_seat& x) { ask_room(x); }, //
     [this](books_due&) { compare_books(); },  //
     [this](seats_missing& x) { hear_missing(x); },
@@ -99,6 +96,7 @@ void supervisor::stopped(errc) {
   troupes_.clear();
   room_of_outlet_.clear();
   reapers_.clear(); // they see this end
+  tracers_.clear();
   for (auto& p : probes_)
     tell(p, retire{errc::none});
   probes_.clear();
@@ -399,6 +397,8 @@ void supervisor::monitor_down(const caf::down_msg& x) {
     return;
   }
   if (reaper_down(id))
+    return;
+  if (std::erase_if(tracers_, [id](auto& t) { return t->id() == id; }) > 0)
     return;
   if (!draining_)
     inspection_crashed(id);

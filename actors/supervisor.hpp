@@ -98,6 +98,8 @@ private:
   void room_restarted_on_demand(room_entry& x, std::size_t actors);
   bool reaper_down(std::uint64_t id);
 
+  void follow(follow_asked& x);
+
   // -- supervisor_audit.cpp: books against rooms
   void compare_books();
   void look_for_dead(client_entry& who);
@@ -134,8 +136,9 @@ private:
   directory who_;
   std::unordered_map<std::uint64_t, troupe> troupes_; // by the room's actor
   std::unordered_map<std::uint64_t, std::uint64_t> room_of_outlet_;
-  std::vector<std::size_t> load_; // connections per unit
-  std::vector<reaping> reapers_;  // at most `ends_max`
+  std::vector<std::size_t> load_;   // connections per unit
+  std::vector<reaping> reapers_;    // at most `ends_max`
+  std::vector<caf::actor> tracers_; // at most `traces_max`
   std::vector<caf::actor> probes_;
   caf::actor inspector_;
   std::deque<steady_time> inspector_crashes_; // and of probes

@@ -5,6 +5,7 @@
 
 #include "actors/reaper.hpp"
 #include "actors/supervisor.hpp"
+#include "actors/tracer.hpp"
 
 namespace greenroom {
 
@@ -62,6 +63,7 @@ void supervisor::end_actor(order_ptr& x) {
   }
   auto ours = id == this->id() || is_it(inspector_)
               || std::any_of(probes_.begin(), probes_.end(), is_it)
+              || std::any_of(tracers_.begin(), tracers_.end(), is_it)
               || std::any_of(reapers_.begin(), reapers_.end(),
                              [&](const reaping& y) { return is_it(y.reaper); });
   turn_down(x, ours ? errc::not_available : errc::not_found);
@@ -143,6 +145,36 @@ bool supervisor::start_reaper(order_ptr& x, reap_target what) {
     {spawn_on<reaper>(home(), env_, std::move(x), std::move(what))});
   monitor(reapers_.back().reaper);
   return true;
+}
+
+// Somebody wants to see live what a room or a connection does.
+void supervisor::follow(follow_asked& x) {
+  auto to = x.to.lock();
+  if (!to)
+    return;
+  caf::actor target;
+  auto why = errc::none;
+  if (draining_) {
+    why = errc::draining;
+  } else if (x.what.client != 0) {
+    auto* c = who_.client(x.what.client);
+    if (c == nullptr || c->ending())
+      why = errc::not_found;
+    else
+      target = c->who->reader;
+    x.what.room.clear();
+  } else if (auto* r = who_.room(x.what.room); r != nullptr) {
+    target = r->where;
+  } else {
+    why = x.what.room.empty() ? errc::bad_request : errc::not_found;
+  }
+  if (why == errc::none && tracers_.size() >= env_.inspection.traces_max)
+    why = errc::overloaded;
+  if (why != errc::none)
+    return to->ended(why);
+  tracers_.push_back(spawn_on<tracer>(home(), env_, std::move(x.what),
+                                      std::move(x.to), std::move(target)));
+  monitor(tracers_.back());
 }
 
 void supervisor::turn_down(order_ptr& x, errc why) {

@@ -12,9 +12,12 @@ writer::writer(caf::actor_config& cfg, unit& home, member_ptr who,
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](deliver& x) { socket_->append(std::move(x.what), x.how); },
+    in, [this](deliver& x) { append(x); },
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
+      if (who_->box)
+        who_->box->note(home().now(),
+                        {.what = box_event::trim, .bytes = x.keep});
       who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
       counts_.dropped.add(static_cast<std::int64_t>(dropped));
       at(counts_.dropped_by, overflow_policy::drop_oldest)
@@ -26,6 +29,26 @@ bool writer::receive(caf::mailbox_element& in) {
                                stats.blocked});
     },
     [](ask_written& x) { tell(x.whom, written{x.why}); });
+}
+
+// The first event opens the box, an answer does not: who only joins has none. Its
+// reader closes it for good.
+void writer::append(deliver& x) {
+  if (x.how == retention::droppable && !who_->box
+      && !who_->doomed.load(std::memory_order_relaxed))
+    who_->open_box();
+  if (who_->box) {
+    timed = true;
+    who_->box->note(home().now(),
+                    {.what = box_event::deliver, .bytes = x.what->size()});
+  }
+  socket_->append(std::move(x.what), x.how);
+}
+
+void writer::resumed(std::chrono::nanoseconds wait,
+                     std::chrono::nanoseconds run) {
+  if (who_->box)
+    who_->box->timed(wait, run);
 }
 
 std::uint64_t writer::parent() const {

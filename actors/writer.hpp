@@ -28,10 +28,14 @@ protected:
   bool receive(caf::mailbox_element& in) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
+  void resumed(std::chrono::nanoseconds wait,
+               std::chrono::nanoseconds run) override;
   void lost(caf::mailbox_element& in) override;
   bool linked_by(caf::attachable& x) const override;
 
 private:
+  void append(deliver& x);
+
   client_id client_;
   // For mail behind its end, which may be behind that of its unit too.
   flow_ptr flow_;

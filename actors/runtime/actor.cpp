@@ -205,6 +205,10 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
   auto end = nanoseconds_now();
   home_.resume_started_ = end;
   busy_ += static_cast<std::uint64_t>(end - begin);
+  if (timed)
+    resumed(
+      std::chrono::nanoseconds{static_cast<std::int64_t>(wait_last_) * 1024},
+      std::chrono::nanoseconds{end - begin});
   if (!quitting_)
     return result;
   finish();

@@ -135,6 +135,12 @@ protected:
   /// each that is sent to it afterwards. Any thread, also after `stopped`.
   virtual void lost(caf::mailbox_element&) {}
 
+  /// Called at the end of each resume, if `timed` was set: how long the mail that
+  /// was handled had waited, and how long all of it took.
+  virtual void resumed(std::chrono::nanoseconds, std::chrono::nanoseconds) {}
+
+  bool timed = false;
+
   /// Ends the actor after the current message.
   void quit(errc why) noexcept;
 

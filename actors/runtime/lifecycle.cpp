@@ -20,6 +20,8 @@ std::string_view to_string(actor_kind x) noexcept {
       return "writer";
     case actor_kind::reaper:
       return "reaper";
+    case actor_kind::tracer:
+      return "tracer";
     case actor_kind::last_:
       break;
   }
@@ -58,6 +60,8 @@ std::string_view to_string(happening x) noexcept {
       return "action";
     case happening::audit_fault:
       return "audit_fault";
+    case happening::black_box:
+      return "black_box";
   }
   return "unknown";
 }

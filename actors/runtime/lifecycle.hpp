@@ -18,6 +18,7 @@ enum class actor_kind : std::uint8_t {
   reader,
   writer,
   reaper,
+  tracer,
   last_, // keep last
 };
 
@@ -39,6 +40,7 @@ enum class happening : std::uint8_t {
   draining,
   action,
   audit_fault,
+  black_box,
 };
 
 std::string_view to_string(happening x) noexcept;

@@ -228,6 +228,17 @@ void unit::disown(actor& x) noexcept {
   x.intrusive_ptr_release_impl();
 }
 
+void unit::report_box(lifecycle_event what) {
+  auto second =
+    std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch());
+  if (std::exchange(box_second_, second) != second)
+    boxes_ = 0;
+  if (++boxes_ > boxes_per_second)
+    ++reports_lost_;
+  else
+    report(std::move(what));
+}
+
 void unit::report(lifecycle_event what) {
   if (reported_.size() >= options_.lifecycle_max) {
     ++reports_lost_;

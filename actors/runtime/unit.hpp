@@ -81,6 +81,12 @@ public:
 
   void report(lifecycle_event what);
 
+  /// As `report`, for a black box: more than `boxes_per_second` are counted as lost,
+  /// since a whole room may end at once.
+  void report_box(lifecycle_event what);
+
+  static constexpr std::uint32_t boxes_per_second = 20;
+
   /// Who gets the reported events in batches, one per turn.
   void report_to(std::function<void(lifecycle_batch)> receiver) {
     reporter_ = std::move(receiver);
@@ -156,6 +162,8 @@ private:
   std::vector<std::function<void()>> next_turn_;
   std::chrono::nanoseconds sampling_cost_{0};
   thread_histograms& histograms_;
+  std::chrono::seconds box_second_{0};
+  std::uint32_t boxes_ = 0;
   lifecycle_batch reported_;
   std::uint64_t reports_lost_ = 0;
   std::function<void(lifecycle_batch)> reporter_;

@@ -35,9 +35,9 @@ constexpr std::array view_names{
 };
 
 // The queries keep a pointer to the name, so it is one of these.
-constexpr std::array<std::string_view, 8> kinds{
-  "supervisor", "inspector", "probe",  "room",
-  "outlet",     "reader",    "writer", "reaper"};
+constexpr std::array<std::string_view, 9> kinds{
+  "supervisor", "inspector", "probe",  "room",  "outlet",
+  "reader",     "writer",    "reaper", "tracer"};
 
 template <class T>
 struct is_list : std::false_type {};
