@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "net/address.hpp"
-#include "net/http_target.hpp"
+#include "net/room_name.hpp"
 
 namespace greenroom {
 

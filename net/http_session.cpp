@@ -405,8 +405,9 @@ void http_session::enter(const http_request& in, const http_target& target,
     refuse(checked.error(), target.path);
     return;
   }
-  auto entered = found.to->enter(
-    {std::move(found.names), target.query, checked->subprotocols});
+  auto entered = found.to->enter({std::move(found.names), target.query,
+                                  checked->subprotocols,
+                                  context().http.room_name_bytes_max});
   if (!entered) {
     refuse(entered.error(), target.path);
     return;

@@ -1,7 +1,5 @@
 #include "net/http_target.hpp"
 
-#include <simdjson.h>
-
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
@@ -46,21 +44,6 @@ result<http_target> parse_target(std::string_view target) {
     out.query.emplace_back(std::move(parameter.key),
                            std::move(parameter.value));
   return out;
-}
-
-bool valid_room_name(std::string_view name, std::size_t bytes_max) noexcept {
-  if (name.empty() || name.size() > bytes_max || name == "." || name == "..")
-    return false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    auto c = static_cast<unsigned char>(name[i]);
-    if (c < 0x20 || c == 0x7f || c == '/')
-      return false;
-    // C1, U+0080 to U+009F
-    if (c == 0xc2 && i + 1 < name.size()
-        && static_cast<unsigned char>(name[i + 1]) < 0xa0)
-      return false;
-  }
-  return simdjson::validate_utf8(name.data(), name.size());
 }
 
 } // namespace greenroom::net

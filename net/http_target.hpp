@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,10 +26,5 @@ struct http_target {
 /// Takes origin form and absolute form. The others (`*`, `host:port`) name
 /// nothing here and are refused like malformed ones: `bad_request`.
 result<http_target> parse_target(std::string_view target);
-
-/// Whether a decoded name may be a room's: not empty, at most `bytes_max` bytes
-/// of UTF-8, no control character (C0, DEL, C1), no `/`, and neither `.` nor
-/// `..`, which clients remove from URLs before they send them.
-bool valid_room_name(std::string_view name, std::size_t bytes_max) noexcept;
 
 } // namespace greenroom::net

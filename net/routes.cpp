@@ -7,6 +7,7 @@
 #include "net/api/page.hpp"
 #include "net/protocols/centrifuge_json.hpp"
 #include "net/protocols/raw.hpp"
+#include "net/room_name.hpp"
 
 namespace greenroom::net {
 

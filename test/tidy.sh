@@ -66,7 +66,7 @@ forbid 'Beast and Asio come through net/beast.hpp (tests: but test::stream)' \
 forbid 'only .cpp files of net/ include net/beast.hpp' \
   "${include}\"net/beast\.hpp\"" "${net_headers[@]}" "${app[@]}"
 forbid 'a dialect or a token check touches no socket' \
-  "${include}\"net/(?!(protocols|auth)/|ws_frame\.hpp)" "${dialects[@]}"
+  "${include}\"net/(?!(protocols|auth)/|(ws_frame|room_name)\.hpp)" "${dialects[@]}"
 forbid 'app/ knows no test' "${include}\"test/" "${app[@]}"
 forbid 'includes start at the root of the tree' "${include}\"\.\.?/" "${ours[@]}"
 

@@ -95,7 +95,15 @@ function enter(name) {
   notice('');
   by('room').value = name;
   document.title = `${name} - Greenroom`;
-  const here = centrifuge.newSubscription(name);
+  room = null;
+  mayTalk(false);
+  let here;
+  try {
+    here = centrifuge.newSubscription(name);
+  } catch ({ message }) { // the SDK knows names that it cannot keep
+    notice(`This name cannot be used: ${message}`);
+    return;
+  }
   room = here;
   here.on('publication', hear);
   here.on('subscribed', () => {
@@ -150,5 +158,5 @@ by('say').addEventListener('submit', async (event) => {
 
 addEventListener('hashchange', () => enter(nameOfAddress()));
 
-enter(nameOfAddress());
 centrifuge.connect();
+enter(nameOfAddress());

@@ -2,37 +2,77 @@
 
 namespace greenroom::net {
 
+// No defaults below: the compiler names a reason without a row.
+
 centrifuge_error centrifuge_error_of(errc why) noexcept {
   switch (why) {
+    // What will pass: the client tries the same again.
+    case errc::fault:
+    case errc::overloaded:
+    case errc::draining:
+    case errc::shutdown:
+    case errc::answer_timeout:
+      return {100, "internal server error", true};
     case errc::unauthorized:
       return {101, "unauthorized", false};
     case errc::room_unknown:
+    case errc::not_found:
       return {102, "unknown channel", false};
     case errc::room_forbidden:
     case errc::not_joined:
     case errc::read_only:
+    case errc::kicked:
+    case errc::forbidden:
+    case errc::origin_refused:
+    case errc::host_refused:
       return {103, "permission denied", false};
     case errc::unknown_command:
+    case errc::method_not_allowed:
       return {104, "method not found", false};
     case errc::already_joined:
       return {105, "already subscribed", false};
     case errc::too_many_rooms_joined:
     case errc::too_many_rooms:
     case errc::room_full:
+    case errc::connection_limit:
+    case errc::address_limit:
+    case errc::too_many_errors:
       return {106, "limit exceeded", false};
     case errc::bad_request:
     case errc::bad_command:
     case errc::bad_room_name:
+    case errc::reserved_parameter:
+    case errc::message_too_big:
+    case errc::header_too_big:
+    case errc::protocol_error:
+    case errc::bad_utf8:
+    case errc::unsupported_data:
+    case errc::upgrade_required:
+    case errc::handshake_timeout:
       return {107, "bad request", false};
+    // A room in quarantine stays there: trying again would be for ever.
     case errc::not_available:
+    case errc::room_quarantined:
+    case errc::room_closed:
       return {108, "not available", false};
     case errc::rate_limited:
       return {111, "too many requests", true};
     case errc::unrecoverable:
       return {112, "unrecoverable position", false};
-    default:
-      return {100, "internal server error", true};
+    // Ends of connections, and no reason at all: no command is refused for them.
+    case errc::none:
+    case errc::peer_closed:
+    case errc::peer_gone:
+    case errc::no_sign_of_life:
+    case errc::no_pong:
+    case errc::write_stalled:
+    case errc::slow_consumer:
+    case errc::stale:
+    case errc::out_of_step:
+    case errc::last_:
+      break;
   }
+  return {108, "not available", false};
 }
 
 centrifuge_end centrifuge_disconnect_of(errc why) noexcept {

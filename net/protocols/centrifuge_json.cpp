@@ -5,12 +5,15 @@
 #include <charconv>
 #include <chrono>
 #include <limits>
+#include <map>
+#include <mutex>
 #include <span>
 
 #include <simdjson.h>
 
 #include "greenroom_version.hpp"
 #include "net/protocols/centrifuge_codes.hpp"
+#include "net/protocols/centrifuge_protobuf.hpp"
 #include "net/protocols/json_text.hpp"
 #include "net/ws_frame.hpp"
 
@@ -37,14 +40,60 @@ bool read_null(od::value& from, bool& is_null) {
   return true;
 }
 
-// The members of all requests that this broker looks at have a type of their
-// own wherever they appear; the others are skipped.
+// Not UTF-8, so it is the name of nothing.
+constexpr std::string_view unreadable = "\xff";
+
+// Half a surrogate pair is JSON, but no text that anything could be called.
+bool read_text(od::value& from, std::string_view& to) {
+  od::json_type type;
+  if (from.type().get(type) != simdjson::SUCCESS
+      || type != od::json_type::string)
+    return false;
+  if (from.get_string().get(to) != simdjson::SUCCESS)
+    to = unreadable;
+  return true;
+}
+
+// Members of requests that this broker does not look at. The schema knows them,
+// so they have to be of their type all the same (§2.1).
+bool skip_member(std::string_view key, od::value& value) {
+  constexpr std::array texts{"name",   "version", "epoch", "delta",
+                             "cursor", "key",     "method"};
+  constexpr std::array switches{"positioned", "recoverable", "join_leave",
+                                "asc",        "removed",     "reverse"};
+  constexpr std::array objects{"subs", "headers", "since"};
+  auto is = [key](auto x) { return key == x; };
+  if (std::any_of(texts.begin(), texts.end(), is)) {
+    std::string_view ignored;
+    return read_text(value, ignored);
+  }
+  if (std::any_of(switches.begin(), switches.end(), is)) {
+    bool ignored = false;
+    return value.get_bool().get(ignored) == simdjson::SUCCESS;
+  }
+  if (std::any_of(objects.begin(), objects.end(), is)) {
+    od::object ignored;
+    return value.get_object().get(ignored) == simdjson::SUCCESS;
+  }
+  if (key == "offset") {
+    std::uint64_t ignored = 0;
+    return value.get_uint64().get(ignored) == simdjson::SUCCESS;
+  }
+  if (key == "limit" || key == "phase") {
+    std::int64_t ignored = 0;
+    return value.get_int64().get(ignored) == simdjson::SUCCESS;
+  }
+  return true;
+}
+
+// The members of all requests have a type of their own wherever they appear (§3,
+// §4); unknown ones are skipped.
 bool read_member(std::string_view key, od::value& from,
                  centrifuge_request& to) {
   if (key == "channel")
-    return from.get_string().get(to.channel) == simdjson::SUCCESS;
+    return read_text(from, to.channel);
   if (key == "token")
-    return from.get_string().get(to.token) == simdjson::SUCCESS;
+    return read_text(from, to.token);
   if (key == "data")
     return simdjson::to_json_string(from).get(to.data) == simdjson::SUCCESS;
   if (key == "recover")
@@ -53,9 +102,16 @@ bool read_member(std::string_view key, od::value& from,
     return from.get_int64().get(to.flag) == simdjson::SUCCESS;
   if (key == "type")
     return from.get_int64().get(to.type) == simdjson::SUCCESS;
-  if (key == "tf")
-    to.filtered = true;
-  return true;
+  if (key == "tf") { // an empty one is none (§1)
+    od::object filter;
+    auto empty = true;
+    if (from.get_object().get(filter) != simdjson::SUCCESS
+        || filter.is_empty().get(empty) != simdjson::SUCCESS)
+      return false;
+    to.filtered = !empty;
+    return true;
+  }
+  return skip_member(key, from);
 }
 
 // Calls `take(key, value)` for every member that is not null (§1: what is left
@@ -65,9 +121,10 @@ bool each_member(od::object& in, Take take) {
   for (auto item : in) {
     od::field field;
     std::string_view key;
-    if (std::move(item).get(field) != simdjson::SUCCESS
-        || field.unescaped_key().get(key) != simdjson::SUCCESS)
+    if (std::move(item).get(field) != simdjson::SUCCESS)
       return false;
+    if (field.unescaped_key().get(key) != simdjson::SUCCESS)
+      key = unreadable; // no member that we know
     auto& value = field.value();
     bool is_null = false;
     if (!read_null(value, is_null))
@@ -129,6 +186,26 @@ bool read_command(std::string_view line, centrifuge_request& to) {
   return understood && !(strange && to.what == centrifuge_ask::nothing);
 }
 
+// The same of a line that may be too deep: what is, is taken out first.
+// @param flat keeps the text that the command points into
+bool read_line(std::string_view line, std::size_t depth_max, std::string& flat,
+               centrifuge_request& to) {
+  if (is_json(line, depth_max))
+    return read_command(line, to);
+  flat = line;
+  auto cuts = flatten_json(flat, depth_max);
+  flat.reserve(flat.size() + simdjson::SIMDJSON_PADDING);
+  if (cuts.empty() || !is_json(flat, depth_max) || !read_command(flat, to))
+    return false;
+  auto begin = to.data.empty()
+                 ? flat.size()
+                 : static_cast<std::size_t>(to.data.data() - flat.data());
+  to.too_deep = std::any_of(cuts.begin(), cuts.end(), [&](auto at) {
+    return at >= begin && at < begin + to.data.size();
+  });
+  return true;
+}
+
 // -- writing ------------------------------------------------------------------
 
 // A text that is written often and read at once keeps its memory, but not after
@@ -166,6 +243,17 @@ void append_data(std::string& out, const payload& what) {
     append_json_line(out, what.bytes);
   else
     append_json_string(out, what.bytes);
+}
+
+void append_unsubscribed(std::string& out, const answer& what) {
+  auto end = centrifuge_unsubscribe_of(what.error);
+  out += R"({"push":{"channel":)";
+  append_json_string(out, what.room);
+  out += R"(,"unsubscribe":{"code":)";
+  append_number(out, end.code);
+  out += R"(,"reason":)";
+  append_json_string(out, end.reason);
+  out += "}}}";
 }
 
 // The parts of a text that become messages of their own.
@@ -238,6 +326,7 @@ void centrifuge_json::decode(inbound message, dialogue& state,
   std::string_view rest{text};
   if (rest.ends_with('\n'))
     rest.remove_suffix(1);
+  std::string flat;
   auto more = true;
   while (more) {
     auto line = rest.substr(0, rest.find('\n'));
@@ -247,8 +336,7 @@ void centrifuge_json::decode(inbound message, dialogue& state,
     centrifuge_request request;
     // §2.1. The first look is at all of the line, the second one takes it for
     // granted that it is JSON.
-    if (!message.text || !is_json(line, settings_.depth_max)
-        || !read_command(line, request)) {
+    if (!message.text || !read_line(line, settings_.depth_max, flat, request)) {
       end_centrifuge(errc::bad_command, out);
       return;
     }
@@ -289,44 +377,50 @@ wire_ptr centrifuge_json::encode(const turn& events, client_id without) const {
 }
 
 wire_ptr centrifuge_json::encode(const answer& what) const {
+  return encode_all({&what, 1});
+}
+
+wire_ptr centrifuge_json::encode_all(std::span<const answer> all) const {
   thread_local std::string text;
   const scratch memory{text};
-  if (what.id == 0) {
-    if (what.what != verb::leave || what.error == errc::none)
-      return {};
-    auto end = centrifuge_unsubscribe_of(what.error); // §7.3
-    text = R"({"push":{"channel":)";
-    append_json_string(text, what.room);
-    text += R"(,"unsubscribe":{"code":)";
-    append_number(text, end.code);
-    text += R"(,"reason":)";
-    append_json_string(text, end.reason);
-    text += "}}}";
-    return text_frame(text);
+  pages frames{settings_.frame_bytes_max};
+  for (auto& x : all) {
+    auto end = x.what == verb::leave && x.error != errc::none; // §7.3
+    if (x.id == 0 && !end)
+      continue;
+    frames.begin_line(text);
+    if (x.id == 0)
+      append_unsubscribed(text, x);
+    else
+      append_reply(text, x);
+    frames.end_line(text);
   }
-  text = R"({"id":)";
-  append_number(text, what.id);
+  return frames.bind(text);
+}
+
+void centrifuge_json::append_reply(std::string& out, const answer& what) const {
+  out += R"({"id":)";
+  append_number(out, what.id);
   if (what.error != errc::none) {
     auto error = centrifuge_error_of(what.error); // §7.1
-    text += R"(,"error":{"code":)";
-    append_number(text, error.code);
-    text += R"(,"message":)";
-    append_json_string(text, error.message);
-    text += error.temporary ? R"(,"temporary":true}})" : "}}";
-    return text_frame(text);
+    out += R"(,"error":{"code":)";
+    append_number(out, error.code);
+    out += R"(,"message":)";
+    append_json_string(out, error.message);
+    out += error.temporary ? R"(,"temporary":true}})" : "}}";
+    return;
   }
   // The member must be there even if it is empty (§2.2).
   auto ask = static_cast<centrifuge_ask>(what.kind & 0xFF);
-  text += ",\"";
-  text += centrifuge_word(ask);
-  text += R"(":{)";
+  out += ",\"";
+  out += centrifuge_word(ask);
+  out += R"(":{)";
   if (ask == centrifuge_ask::connect)
-    append_connected(text, what);
+    append_connected(out, what);
   // A room without a stream has no position, and nothing comes back (§4.1, §9).
   else if ((what.kind & centrifuge_recovering) != 0)
-    text += R"("was_recovering":true)";
-  text += "}}";
-  return text_frame(text);
+    out += R"("was_recovering":true)";
+  out += "}}";
 }
 
 farewell centrifuge_json::close_words(errc why) const {
@@ -379,13 +473,20 @@ bool centrifuge_json::tells(const event& x) const noexcept {
 
 namespace {
 
-// One object each for all connections, so that a room encodes a turn once.
-const centrifuge_json& dialect(bool pings) {
-  static const centrifuge_json pinging{
-    {.pings = true, .server_version = version}};
-  static const centrifuge_json quiet{
-    {.pings = false, .server_version = version}};
-  return pings ? pinging : quiet;
+// One object each for all connections, so that a room encodes a turn once. They
+// are never given up: an operator chooses once how long names may be.
+const centrifuge_json& dialect(bool pings, std::size_t name_bytes_max) {
+  static std::mutex mutex;
+  static std::map<std::pair<bool, std::size_t>, centrifuge_json> all;
+  centrifuge_settings settings;
+  settings.pings = pings;
+  settings.channel_bytes_max =
+    std::min(settings.channel_bytes_max, name_bytes_max);
+  settings.server_version = version;
+  const std::lock_guard guard{mutex};
+  return all
+    .try_emplace({pings, settings.channel_bytes_max}, std::move(settings))
+    .first->second;
 }
 
 bool has(const visit& in, std::string_view key, std::string_view value) {
@@ -398,18 +499,21 @@ bool has(const visit& in, std::string_view key, std::string_view value) {
 
 result<entrance> enter_centrifuge(const visit& in) {
   entrance way;
-  way.dialect = &dialect(!has(in, "cf_ws_frame_ping_pong", "true"));
-  auto protobuf =
-    has(in, "cf_protocol", "protobuf") || has(in, "format", "protobuf");
-  for (auto x : in.subprotocols) {
-    if (x == "centrifuge-json") {
+  way.dialect =
+    &dialect(!has(in, "cf_ws_frame_ping_pong", "true"), in.room_name_bytes_max);
+  auto offered = [&in](std::string_view x) {
+    return std::find(in.subprotocols.begin(), in.subprotocols.end(), x)
+           != in.subprotocols.end();
+  };
+  // JSON if there is a choice.
+  for (auto* x : {"centrifuge-json", "centrifuge-protobuf"})
+    if (way.subprotocol.empty() && offered(x))
       way.subprotocol = x;
-      return way;
-    }
-    protobuf = protobuf || x == "centrifuge-protobuf";
-  }
-  if (protobuf)
-    return fault{errc::not_available, "no Protobuf"};
+  if (way.subprotocol == "centrifuge-protobuf"
+      || (way.subprotocol.empty()
+          && (has(in, "cf_protocol", "protobuf")
+              || has(in, "format", "protobuf"))))
+    way.dialect = &no_centrifuge_protobuf();
   return way;
 }
 

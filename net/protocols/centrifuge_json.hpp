@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,9 @@ public:
 
   wire_ptr encode(const answer& what) const override;
 
+  /// In one message, as far as it holds them (§12).
+  wire_ptr encode_all(std::span<const answer> all) const override;
+
   /// Bytes are not JSON; one sender of them must not end a whole room, as the
   /// original's code 3506 does.
   bool tells(const event& x) const noexcept override;
@@ -41,6 +45,7 @@ public:
   bool greets() const noexcept override { return true; }
 
 private:
+  void append_reply(std::string& out, const answer& what) const;
   void append_connected(std::string& out, const answer& what) const;
   void append_info(std::string& out, client_id who) const;
   void append_client(std::string& out, client_id who) const;
@@ -49,8 +54,7 @@ private:
   const centrifuge_ids& ids_;
 };
 
-/// `/connection/websocket`: JSON. Protobuf is refused as `not_available` before
-/// there is a WebSocket, since a wrong guess would look like a hang.
+/// `/connection/websocket`: JSON, or the words that Protobuf is not available.
 result<entrance> enter_centrifuge(const visit& in);
 
 } // namespace greenroom::net

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "net/room_name.hpp"
+
 namespace greenroom::net {
 
 namespace {
@@ -53,11 +55,18 @@ bool end(errc why, std::vector<command>& out) {
   return false;
 }
 
-// §4.1, §10. Control characters are no letters of a room's name in any dialect.
+// The name of a room in any dialect, and ASCII (§4.1) without what the protocol
+// reserves (§10).
 bool channel_name(std::string_view name, std::size_t bytes_max) noexcept {
-  return !name.empty() && name.size() <= bytes_max
-         && std::all_of(name.begin(), name.end(),
-                        [](char c) { return c >= ' ' && c < '\x7f'; });
+  return valid_room_name(name, bytes_max)
+         && std::all_of(name.begin(), name.end(), [](char c) {
+              return c >= ' ' && c < '\x7f' && c != '*' && c != '&';
+            });
+}
+
+// §10: behind a `#` stands who may subscribe. Nobody here has a user id yet.
+bool user_limited(std::string_view name) noexcept {
+  return name.find('#') != std::string_view::npos;
 }
 
 bool connect(const centrifuge_request& in, dialogue& state,
@@ -82,7 +91,8 @@ bool subscribe(const centrifuge_request& in,
   if (in.filtered)
     return refuse(errc::bad_request, in, out);
   // §8: a token that does not hold is refused, whatever the name needs.
-  if (protected_name(in.channel) || !in.token.empty())
+  if (protected_name(in.channel) || user_limited(in.channel)
+      || !in.token.empty())
     return refuse(errc::room_forbidden, in, out);
   // No room keeps a stream yet, so nothing is ever recovered.
   if (in.recover && (in.flag & refuse_unrecovered) != 0)
@@ -97,7 +107,7 @@ bool publish(const centrifuge_request& in, payload_form form,
     return refuse(errc::not_available, in, out);
   if (!channel_name(in.channel, settings.channel_bytes_max))
     return refuse(errc::bad_room_name, in, out);
-  if (in.data.empty())
+  if (in.data.empty() || in.too_deep)
     return refuse(errc::bad_request, in, out);
   auto& x = add(verb::publish, in, out);
   x.room = in.channel;

@@ -17,10 +17,11 @@ struct centrifuge_settings {
   /// Whether the dialect pings by empty replies (§6); else WebSocket pings do.
   bool pings = true;
   /// Over it: error 107 (§4.1). The protocol's own number, which clients
-  /// expect.
+  /// expect; an operator may choose a smaller one.
   std::size_t channel_bytes_max = 255;
-  /// Objects and arrays within each other in one command, its own two included;
-  /// deeper is a bad request. More costs stack.
+  /// Objects and arrays within each other in one command, its own two included:
+  /// 62 are left for the data of a publication, which is refused (107) if it is
+  /// deeper. More costs stack here and in every receiver.
   std::size_t depth_max = 64;
   /// Pushes are joined into one message up to this; a longer one goes alone.
   /// Bigger saves headers and makes a slow client wait longer for the first.
@@ -63,6 +64,8 @@ struct centrifuge_request {
   bool recover = false;
   /// Whether a filter of tags came along.
   bool filtered = false;
+  /// Whether the data is nested deeper than it may be.
+  bool too_deep = false;
 };
 
 /// Marks the `command::kind` of a subscription that wanted to recover; the rest

@@ -53,23 +53,57 @@ bool parses(std::string_view text, std::size_t depth_max) {
   return !failed && taken == text.size();
 }
 
-/// Half a surrogate pair, escaped, is JSON (RFC 8259 §8.2); JavaScript writes
-/// it when a text was cut through an emoji. The parser does not take it, so it
-/// judges a copy with a plain character in the place of each half.
-/// @returns whether there was one
-bool replace_surrogates(std::string& text) {
-  auto found = false;
-  for (std::size_t i = 0; i + 6 <= text.size(); ++i) {
-    if (text[i] != '\\')
-      continue;
-    auto* hex = text.data() + i + 2;
-    if (text[i + 1] == 'u' && (hex[0] == 'd' || hex[0] == 'D')
-        && hex[1] > '7') {
-      std::memcpy(hex, "00", 2);
-      found = true;
+/// Calls `outside(i)` for every character that is not in a string, and
+/// `escaped(i)` for every backslash in one that escapes what follows.
+template <class Outside, class Escaped>
+void walk_json(std::string_view text, Outside outside, Escaped escaped) {
+  auto in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      in_string = !in_string;
+    } else if (!in_string) {
+      outside(i);
+    } else if (text[i] == '\\') {
+      escaped(i);
+      ++i; // what is escaped escapes nothing
     }
-    ++i; // what is escaped escapes nothing
   }
+}
+
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+
+/// Two things are JSON that the parser does not take, so it judges a copy without
+/// them: half a surrogate pair, escaped (RFC 8259 §8.2; JavaScript writes it when a
+/// text was cut through an emoji), and an exponent beyond its own numbers (§6).
+/// @returns whether there was one
+bool simplify(std::string& text) {
+  auto found = false;
+  std::size_t exponent = 0; // behind its sign
+  walk_json(
+    text,
+    [&](std::size_t i) {
+      auto c = text[i];
+      if (c == 'e' || c == 'E') {
+        exponent = i + 1;
+      } else if ((c == '+' || c == '-') && exponent == i) {
+        exponent = i + 1;
+      } else if (is_digit(c) && exponent == i && i != 0) {
+        exponent = i + 1;
+        found = found || c != '0';
+        text[i] = '0';
+      }
+    },
+    [&](std::size_t i) {
+      if (i + 6 > text.size() || text[i + 1] != 'u')
+        return;
+      auto* hex = text.data() + i + 2;
+      if ((hex[0] == 'd' || hex[0] == 'D') && hex[1] > '7') {
+        std::memcpy(hex, "00", 2);
+        found = true;
+      }
+    });
   return found;
 }
 
@@ -79,7 +113,31 @@ bool is_json(std::string_view text, std::size_t depth_max) {
   if (parses(text, depth_max))
     return true;
   std::string other{text};
-  return replace_surrogates(other) && parses(other, depth_max);
+  return simplify(other) && parses(other, depth_max);
+}
+
+std::vector<std::size_t> flatten_json(std::string& text,
+                                      std::size_t depth_max) {
+  std::vector<std::size_t> cuts;
+  std::size_t depth = 0;
+  std::size_t begin = 0; // of what is too deep
+  walk_json(
+    std::string{text},
+    [&](std::size_t i) {
+      auto c = text[i];
+      if (c == '[' || c == '{') {
+        if (++depth == depth_max + 1)
+          begin = i;
+      } else if ((c == ']' || c == '}') && depth > 0
+                 && depth-- == depth_max + 1) {
+        std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                  text.begin() + static_cast<std::ptrdiff_t>(i) + 1, ' ');
+        text[begin] = '0';
+        cuts.push_back(begin);
+      }
+    },
+    [](std::size_t) {});
+  return cuts;
 }
 
 void append_json_string(std::string& out, std::string_view text) {

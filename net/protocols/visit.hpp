@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,8 @@ struct visit {
   std::vector<std::pair<std::string, std::string>> query;
   /// What Sec-WebSocket-Protocol offers, in the client's order.
   std::vector<std::string_view> subprotocols;
+  /// How long the name of a room may be (--room-name-max).
+  std::size_t room_name_bytes_max = 255;
 };
 
 /// Where such a request leads.

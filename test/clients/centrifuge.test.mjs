@@ -4,17 +4,20 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Centrifuge } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
-import { next, startBroker, startClient } from './broker.mjs';
+import { next, quickly, startBroker, startClient } from './broker.mjs';
 import { whatGoesRight, whatGoesWrong } from './centrifuge_cases.mjs';
 
 whatGoesRight(startClient);
 whatGoesWrong(startClient);
 
-test('the Protobuf client is told that it cannot connect', async (t) => {
+test('the Protobuf client is told to stay away', async (t) => { // §7.2
   const broker = await startBroker(t);
-  const ann = new Centrifuge(broker.centrifuge, { websocket: WebSocket });
+  const ann = new Centrifuge(broker.centrifuge,
+    { websocket: WebSocket, ...quickly });
   t.after(() => ann.disconnect());
-  const failed = next(ann, 'error');
+  const gone = next(ann, 'disconnected');
   ann.connect();
-  assert.equal((await failed).error.code, 2); // transport closed
+  const { code, reason } = await gone;
+  assert.equal(`${code} ${reason}`, '3508 not available');
+  assert.equal(ann.state, 'disconnected');
 });

@@ -163,7 +163,29 @@ export function whatGoesRight(startClient) {
     assert.equal(await refusal(ann, 'private-a'), '103 permission denied');
     assert.equal(await refusal(ann, 'x'.repeat(256)), '107 bad request');
     assert.equal(await refusal(ann, 'café'), '107 bad request');
+    assert.equal(await refusal(ann, 'a/b'), '107 bad request');
+    assert.equal(await refusal(ann, 'dialog#42,43'), '103 permission denied');
+    let deep = 1;
+    for (let i = 0; i < 100; ++i)
+      deep = [deep];
+    assert.equal(await refused(room.publish(deep)), '107 bad request');
     assert.deepEqual(await room.publish(2), {}); // the connection lives
+  });
+
+  test('names are as long as the operator wants', async (t) => {
+    const broker = await startBroker(t, '--room-name-max', '8');
+    const ann = startClient(t, broker.centrifuge);
+    await join(ann, 'x'.repeat(8));
+    assert.equal(await refusal(ann, 'x'.repeat(9)), '107 bad request');
+  });
+
+  test('publishing to two rooms in turn takes a turn of each', async (t) => {
+    const broker = await startBroker(t, '--room-write-delay', '1s');
+    const ann = startClient(t, broker.centrifuge);
+    const rooms = [await join(ann, 'a'), await join(ann, 'b')];
+    const answers = Promise.all(upTo(20).map((i) => rooms[i % 2].publish(i)));
+    // One after the other these would take 20 s, and the client gives up after 5.
+    assert.equal((await within(answers, 'answers')).length, 20);
   });
 
   test('a room that nobody opened is unknown', async (t) => {
@@ -269,6 +291,7 @@ export function whatGoesWrong(startClient) {
     const bob = await join(startClient(t, broker.centrifuge), 'chat');
     const heard = collect(bob);
     const text = 'x'.repeat(32 * 1024);
+    let published = 0;
     await comesBack(ann, room, 3008, async () => {
       let cut = false;
       // Logged when it leaves its rooms, before its socket is given up.
@@ -276,15 +299,15 @@ export function whatGoesWrong(startClient) {
         (x) => x.message === 'left' && x.client === client)
         .then(() => { cut = true; });
       wire.stall();
-      for (let n = 0; n < 2000 && !cut; ++n)
-        await bob.publish([n, text]);
+      while (published < 2000 && !cut)
+        await bob.publish([published++, text]);
       await left;
       wire.flow();
     });
     // Others have lost nothing.
-    await heard.upTo(1);
-    heard.all.filter((x) => x !== 'back')
-      .forEach(([n], i) => assert.equal(n, i));
+    await heard.upTo(published + 1);
+    assert.deepEqual(heard.all.map((x) => (x === 'back' ? x : x[0])),
+      [...upTo(published), 'back']);
   });
 
   test('a bad command ends the client for good', async (t) => { // §2.1

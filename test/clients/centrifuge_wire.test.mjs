@@ -25,17 +25,17 @@ test('a client may offer a subprotocol or none', async (t) => { // §1
   }
 });
 
-test('Protobuf is refused before there is a WebSocket', async (t) => { // §1
+test('Protobuf has its subprotocol and its answer', async (t) => { // §1
   const broker = await startBroker(t);
   for (const [url, offer] of [[broker.centrifuge, ['centrifuge-protobuf']],
     [`${broker.centrifuge}?cf_protocol=protobuf`, []],
     [`${broker.centrifuge}?format=protobuf`, []]]) {
-    const socket = new WebSocket(url, offer);
-    socket.on('error', () => {});
-    const [, response] = await within(
-      once(socket, 'unexpected-response'), 'refusal');
-    assert.equal(response.statusCode, 501);
-    socket.terminate();
+    const socket = await startSocket(t, url, offer);
+    assert.equal(socket.protocol, offer[0] ?? '');
+    socket.send(Buffer.from('08012204' + '22026a73', 'hex'));
+    assert.deepEqual(await within(socket.closed, 'close'),
+      { code: 3508, reason: 'not available' });
+    assert.deepEqual(socket.lines, []);
   }
 });
 
@@ -160,13 +160,33 @@ test('bad commands have their code and reason', async (t) => { // §2.1, §3
 });
 
 test('every command of a message counts against the rate', async (t) => {
-  const broker = await startBroker(t, '--messages-per-second', '100',
-    '--burst-seconds', '1');
+  const broker = await startBroker(t, '--messages-per-second', '10',
+    '--burst-seconds', '100'); // 1000 at once, the greeting among them
+  for (const [n, closes] of [[999, false], [1000, true]]) {
+    const speaker = await startSpeaker(t, broker.centrifuge);
+    speaker.send(inLines(Array.from({ length: n },
+      (_, i) => ({ id: i + 2, unsubscribe: { channel: 'a' } }))));
+    if (closes) {
+      assert.deepEqual(await within(speaker.closed, 'close'),
+        { code: 3013, reason: 'too many requests' });
+    } else {
+      await speaker.upTo(n);
+    }
+  }
+});
+
+test('answers that are known together are joined', async (t) => { // §12
+  const broker = await startBroker(t, '--messages-per-second', '0');
   const speaker = await startSpeaker(t, broker.centrifuge);
-  speaker.send(inLines(Array.from({ length: 500 },
-    (_, i) => ({ id: i + 2, unsubscribe: { channel: 'a' } }))));
-  assert.deepEqual(await within(speaker.closed, 'close'),
-    { code: 3013, reason: 'too many requests' });
+  let messages = 0;
+  speaker.on('message', () => { ++messages; });
+  const n = 500;
+  speaker.send(inLines(Array.from({ length: n },
+    (_, i) => ({ id: i + 2, history: { channel: 'a' } }))));
+  await speaker.upTo(n);
+  assert.deepEqual(speaker.lines.map((x) => JSON.parse(x).id),
+    Array.from({ length: n }, (_, i) => i + 2));
+  assert.ok(messages <= 4, `${messages} messages`); // 256 wait at most
 });
 
 test('a client that does not greet is stale', async (t) => { // §1

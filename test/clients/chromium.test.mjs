@@ -91,6 +91,20 @@ test('a tab says why it may not enter', async (t) => {
   assert.deepEqual(page.faults, []);
 });
 
+test('a tab survives names that mean something to JavaScript', async (t) => {
+  const broker = await startBroker(t);
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    const page = await openPage(t, `http://127.0.0.1:${broker.port}/#${name}`);
+    await page.waitForSelector('#state.connected');
+    await page.waitForSelector('#notice:not([hidden])');
+    await page.fill('#room', 'lobby');
+    await page.press('#room', 'Enter');
+    await isIn(page);
+    assert.equal(await page.isVisible('#notice'), false);
+    assert.deepEqual(page.faults, []);
+  }
+});
+
 test('a page of another origin is kept out', async (t) => {
   const broker = await startBroker(t, '--origin', 'https://example.org');
   const other = await startBroker(t);

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/http_target.hpp"
+#include "net/room_name.hpp"
 
 using namespace greenroom;
 using namespace std::chrono_literals;

@@ -206,6 +206,19 @@ TEST(CentrifugeJsonTest, S1_UnknownMembersAreIgnored) {
             "publish");
 }
 
+TEST(CentrifugeJsonTest, S1_HalfASurrogatePairIsNoNameOfAnything) {
+  EXPECT_EQ(client{}.asks(R"({"\ud800":1,"id":1,"publish":{"\udc00":{"x":1},)"
+                          R"("channel":"a","data":1},"\ud83d":2})"),
+            "publish");
+  EXPECT_EQ(client{}.asks(R"({"id":1,"subscribe":{"channel":"a\ud800"}})"),
+            "error 107");
+  EXPECT_EQ(
+    client{}.asks(R"({"id":1,"publish":{"data":1,"channel":"\udc00"}})"),
+    "error 107");
+  EXPECT_EQ(client{}.asks(R"({"id":1,"unsubscribe":{"channel":"\ud800"}})"),
+            "leave");
+}
+
 TEST(CentrifugeJsonTest, S1_DefaultsMayBeWrittenOrLeftOut) {
   client ann;
   EXPECT_EQ(ann.asks(R"({"id":1,"subscribe":{"channel":"a","token":"",)"
@@ -213,14 +226,16 @@ TEST(CentrifugeJsonTest, S1_DefaultsMayBeWrittenOrLeftOut) {
                      R"("delta":"","tf":null,"flag":0,"type":0},)"
                      R"("publish":null})"),
             "join");
+  EXPECT_EQ(ann.asks(R"({"id":1,"subscribe":{"channel":"a","tf":{}}})"),
+            "join");
 }
 
 TEST(CentrifugeJsonTest, S1_NamesMayBeEscaped) {
   client ann;
   auto out = ann.says("{\"\\u0069d\":1,\"subs\\u0063ribe\":"
-                      "{\"channel\":\"a\\/\\u0022b\"}}");
+                      "{\"channel\":\"a\\u003a\\u0022b\"}}");
   ASSERT_EQ(out.size(), 1u);
-  EXPECT_EQ(out[0].room, "a/\"b");
+  EXPECT_EQ(out[0].room, "a:\"b");
 }
 
 TEST(CentrifugeJsonTest, S1_ABinaryMessageIsABadRequest) {
@@ -302,6 +317,9 @@ TEST(CentrifugeJsonTest, S21_BrokenJsonIsABadRequest) {
          R"({"id":1,"unsubscribe":{"channel":"a\q"}})",
          R"({"id":1,"publish":{"channel":"a","data":nul}})",
          R"({"id":1,"publish":{"channel":"a","data":01}})",
+         R"({"id":1,"publish":{"channel":"a","data":1e}})",
+         R"({"id":1,"publish":{"channel":"a","data":1e99999999999.5}})",
+         R"({"id":1,"publish":{"channel":"a","data":01e99999999999}})",
          R"({"id":1,"publish":{"channel":"a","data":{"x":}}})",
          R"({"id":1,"publish":{"channel":"a","data":"\q"}})",
          R"({"id":1,"publish":{"channel":"a","data":[1,]}})",
@@ -322,6 +340,16 @@ TEST(CentrifugeJsonTest, S21_MembersOfTheWrongKindAreBroken) {
          R"({"id":1,"subscribe":{"channel":"a","flag":"1"}})",
          R"({"id":1,"subscribe":{"channel":"a","type":1.5}})",
          R"({"id":1,"subscribe":{"channel":"a","token":{}}})",
+         R"({"id":1,"subscribe":{"channel":"a","tf":1}})",
+         // Also those that nothing is done with.
+         R"({"id":1,"subscribe":{"channel":"a","offset":"x"}})",
+         R"({"id":1,"subscribe":{"channel":"a","offset":-1}})",
+         R"({"id":1,"subscribe":{"channel":"a","epoch":5}})",
+         R"({"id":1,"subscribe":{"channel":"a","positioned":1}})",
+         R"({"id":1,"subscribe":{"channel":"a","delta":{}}})",
+         R"({"id":1,"history":{"channel":"a","limit":"1"}})",
+         R"({"id":1,"history":{"channel":"a","since":1}})",
+         R"({"id":1,"rpc":{"method":1}})",
        })
     EXPECT_EQ(client{}.asks(text), "close 3501") << text;
 }
@@ -355,15 +383,34 @@ TEST(CentrifugeJsonTest, ManyCommandsComeInTheirOrder) {
   }
 }
 
-TEST(CentrifugeJsonTest, DepthIsBounded) {
-  auto nested = [](std::size_t depth) {
-    return "{\"id\":1,\"publish\":{\"channel\":\"a\",\"data\":"
-           + std::string(depth, '[') + std::string(depth, ']') + "}}";
+TEST(CentrifugeJsonTest, DataThatIsTooDeepIsRefusedAndNothingElse) {
+  auto nested = [](std::size_t depth, std::string_view request) {
+    return "{\"id\":1,\"" + std::string{request}
+           + "\":{\"channel\":\"a\",\"data\":" + std::string(depth, '[')
+           + std::string(depth, ']') + "}}";
   };
-  centrifuge_settings limits;
-  EXPECT_EQ(client{}.asks(nested(limits.depth_max - 2)), "publish");
-  EXPECT_EQ(client{}.asks(nested(limits.depth_max - 1)), "close 3501");
-  EXPECT_EQ(client{}.asks(nested(30'000)), "close 3501");
+  const auto max = centrifuge_settings{}.depth_max - 2;
+  EXPECT_EQ(client{}.asks(nested(max, "publish")), "publish");
+  EXPECT_EQ(client{}.asks(nested(max + 1, "publish")), "error 107");
+  EXPECT_EQ(client{}.asks(nested(30'000, "publish")), "error 107");
+  client ann;
+  auto out = ann.says(nested(100, "publish") + "\n" + nested(1, "publish"));
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0].id, 1u);
+  EXPECT_EQ(client::word(out[1]), "publish");
+  // Where nobody looks it does no harm.
+  EXPECT_EQ(client{}.asks(nested(100, "unsubscribe")), "leave");
+  EXPECT_EQ(client{}.asks(R"({"id":1,"publish":{"channel":"a","data":"x","y":)"
+                          + std::string(100, '[') + std::string(100, ']')
+                          + "}}"),
+            "publish");
+  // What is broken stays so.
+  EXPECT_EQ(client{}.asks(nested(100, "publish") + "]"), "close 3501");
+  EXPECT_EQ(client{}.asks(R"({"id":1,"publish":{"channel":"a","data":)"
+                          + std::string(100, '[')),
+            "close 3501");
+  EXPECT_EQ(client{}.asks(std::string(100, '[') + std::string(100, ']')),
+            "close 3501");
 }
 
 // -- §3 connect ---------------------------------------------------------------
@@ -469,6 +516,10 @@ TEST(CentrifugeJsonTest, S41_LongAndForeignNamesAreABadRequest) {
   EXPECT_EQ(join("caf\\u00e9"), "error 107");
   EXPECT_EQ(join("a\\nb"), "error 107");
   EXPECT_EQ(join("a\\u007fb"), "error 107");
+  // Names that no dialect has, and what the protocol reserves (§10).
+  for (auto* name : {".", "..", "a/b", "/", "a*", "*&", "&"})
+    EXPECT_EQ(join(name), "error 107") << name;
+  EXPECT_EQ(join("..."), "join");
   EXPECT_EQ(client{}.asks(R"({"id":1,"subscribe":{}})"), "error 107");
 }
 
@@ -488,10 +539,34 @@ TEST(CentrifugeJsonTest, S41_ProtectedNamesNeedATokenThatNobodyCanCheck) {
 
 TEST(CentrifugeJsonTest, S10_NamesWithColonsArePlainNames) {
   client ann;
-  auto out = ann.says(R"({"id":1,"subscribe":{"channel":"ns:a#42"}})");
+  auto out = ann.says(R"({"id":1,"subscribe":{"channel":"ns:a"}})");
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(out[0].what, verb::join);
-  EXPECT_EQ(out[0].room, "ns:a#42");
+  EXPECT_EQ(out[0].room, "ns:a");
+}
+
+TEST(CentrifugeJsonTest, S10_ChannelsOfCertainUsersAreClosedToNobodies) {
+  for (auto* name : {"dialog#42,43", "#", "ns:a#42"})
+    EXPECT_EQ(
+      client{}.asks(R"({"id":1,"subscribe":{"channel":")"s + name + "\"}}"),
+      "error 103")
+      << name;
+}
+
+TEST(CentrifugeJsonTest, AnOperatorMayWantShorterNames) {
+  const centrifuge_json dialect{{.channel_bytes_max = 8}, ids()};
+  for (auto* request : {"subscribe", "publish"})
+    for (std::size_t size : {8, 9}) {
+      dialogue state{.client = 7, .greeted = true};
+      std::vector<command> out;
+      dialect.decode({"{\"id\":1,\""s + request
+                        + "\":{\"data\":1,\"channel\":\""
+                        + std::string(size, 'x') + "\"}}",
+                      true},
+                     state, out);
+      ASSERT_EQ(out.size(), 1u);
+      EXPECT_EQ(out[0].why, size == 9 ? errc::bad_room_name : errc::none);
+    }
 }
 
 TEST(CentrifugeJsonTest, S41_ErrorsOfTheRoomHaveTheirCodes) {
@@ -531,7 +606,9 @@ TEST(CentrifugeJsonTest, S42_UnsubscribeIsNeverRefused) {
 TEST(CentrifugeJsonTest, S43_DataIsKeptAsItWasWritten) {
   for (auto* data :
        {R"({"a":1.0,"a":1e2, "b" : 12345678901234567890123})", "1.00", "-0",
-        "true", "null", "\"\"", "\"a\\u0000\\/\"", "[ ]", "{}",
+        "true", "null", "\"\"", "\"a\\u0000\\/\"", "[ ]", "{}", "1e99999999999",
+        "[-1.5E+99999999999,1e-99999999999]",
+        R"({"e9":1e99999999999,"\ud83d":"1e99999999999"})",
         R"("\ud800 half a pair")", R"(["\uDC00\uD83D","\\ud83d"])"}) {
     client ann;
     auto out = ann.says("{\"id\":3,\"publish\":{\"data\": "s + data
@@ -620,12 +697,24 @@ TEST(CentrifugeJsonTest, S71_TemporaryIsSetExactlyWhereClientsShallRetry) {
   EXPECT_EQ(refused(errc::rate_limited),
             R"({"id":2,"error":{"code":111,"message":"too many requests",)"
             R"("temporary":true}})");
-  std::set<std::uint32_t> temporary{100, 111, 113};
+  // By the reason and not by the code: what does not pass by itself must not be
+  // tried for ever.
+  const std::set<errc> passing{errc::fault,          errc::overloaded,
+                               errc::draining,       errc::shutdown,
+                               errc::answer_timeout, errc::rate_limited};
+  const std::set<std::uint32_t> temporary{100, 111, 113};
   for (auto& row : errc_table()) {
     auto error = centrifuge_error_of(row.code);
+    EXPECT_EQ(error.temporary, passing.contains(row.code)) << row.name;
     EXPECT_EQ(error.temporary, temporary.contains(error.code)) << row.name;
     EXPECT_TRUE(error.code >= 100 && error.code <= 113) << row.name;
   }
+}
+
+TEST(CentrifugeJsonTest, S71_ARoomInQuarantineIsNotTriedAgain) {
+  for (auto why : {errc::room_quarantined, errc::room_closed})
+    EXPECT_EQ(refused(why),
+              R"({"id":2,"error":{"code":108,"message":"not available"}})");
 }
 
 TEST(CentrifugeJsonTest, S72_ReasonsHaveTheCodesThatClientsKnow) {
@@ -749,6 +838,23 @@ TEST(CentrifugeJsonTest, AMessageOfPushesIsBounded) {
   EXPECT_EQ(all.size(), 5u); // 4 in a message, and the long one alone
 }
 
+TEST(CentrifugeJsonTest, S12_AnswersThatAreKnownTogetherAreOneMessage) {
+  std::vector<answer> all;
+  for (request_id id : {1, 2, 0, 3}) {
+    all.push_back(answer_to(centrifuge_ask::publish, id));
+    all.back().what = verb::publish;
+  }
+  all[1].error = errc::room_forbidden;
+  EXPECT_EQ(message(make_dialect().encode_all(all)),
+            "{\"id\":1,\"publish\":{}}\n"
+            "{\"id\":2,\"error\":{\"code\":103,\"message\":"
+            "\"permission denied\"}}\n"
+            "{\"id\":3,\"publish\":{}}");
+  const centrifuge_json small{{.frame_bytes_max = 50}, ids()};
+  EXPECT_EQ(messages(small.encode_all(all)).size(), 3u);
+  EXPECT_FALSE(make_dialect().encode_all({}));
+}
+
 TEST(CentrifugeJsonTest, WhoIsLeftOutGetsTheOthers) {
   auto text = message(
     encode({publication("1", 3), publication("2", 4), publication("3")}, 3));
@@ -769,7 +875,7 @@ TEST(CentrifugeJsonTest, NamesOfRoomsAreEscaped) {
             "{\"data\":1}}}");
 }
 
-// protocols/README §3.3
+// What raw clients publish: net/README.md, Centrifuge
 
 TEST(CentrifugeJsonTest, TextOfRawClientsIsAJsonString) {
   EXPECT_EQ(message(encode(
@@ -851,15 +957,46 @@ TEST(CentrifugeGateTest, S1_JsonIsChosenByNameOrByDefault) {
   }
 }
 
-TEST(CentrifugeGateTest, S1_ProtobufIsRefusedAndNotGuessed) {
-  for (auto& way :
-       {enter({"centrifuge-protobuf"}), enter({}, "cf_protocol", "protobuf"),
-        enter({}, "format", "protobuf")}) {
-    ASSERT_FALSE(way);
-    EXPECT_EQ(way.error().code, errc::not_available);
+TEST(CentrifugeGateTest, S1_ProtobufHearsThatItIsNotAvailable) {
+  for (auto& [way, name] :
+       std::vector<std::pair<result<entrance>, std::string>>{
+         {enter({"soap", "centrifuge-protobuf"}), "centrifuge-protobuf"},
+         {enter({}, "cf_protocol", "protobuf"), ""},
+         {enter({"soap"}, "format", "protobuf"), ""}}) {
+    ASSERT_TRUE(way);
+    // A browser would take a handshake without its subprotocol for broken.
+    EXPECT_EQ(way->subprotocol, name);
+    auto& dialect = *way->dialect;
+    EXPECT_EQ(dialect.name(), "centrifuge_protobuf");
+    EXPECT_TRUE(dialect.greets());
+    dialogue state;
+    std::vector<command> out;
+    dialect.decode({"\x08\x01\x22\x04\x22\x02js", false}, state, out);
+    ASSERT_EQ(out.size(), 1u);
+    ASSERT_EQ(out[0].what, verb::end);
+    auto words = dialect.close_words(out[0].why);
+    EXPECT_EQ(words.code, 3508); // §7.2: no client comes back
+    EXPECT_EQ(words.reason, "not available");
   }
-  EXPECT_TRUE(enter({"centrifuge-protobuf", "centrifuge-json"}));
-  EXPECT_TRUE(enter({}, "cf_protocol", "json"));
+  for (auto& way : {enter({"centrifuge-protobuf", "centrifuge-json"}),
+                    enter({"centrifuge-json"}, "format", "protobuf"),
+                    enter({}, "cf_protocol", "json")})
+    EXPECT_EQ(way->dialect->name(), "centrifuge_json");
+}
+
+TEST(CentrifugeGateTest, TheLimitOfNamesIsTheBrokers) {
+  visit in;
+  in.room_name_bytes_max = 3;
+  auto way = enter_centrifuge(in);
+  ASSERT_TRUE(way);
+  EXPECT_EQ(way->dialect, enter_centrifuge(in)->dialect); // one for all
+  EXPECT_NE(way->dialect, enter({})->dialect);
+  dialogue state{.client = 7, .greeted = true};
+  std::vector<command> out;
+  way->dialect->decode({R"({"id":1,"subscribe":{"channel":"abcd"}})", true},
+                       state, out);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].why, errc::bad_room_name);
 }
 
 TEST(CentrifugeGateTest, S1_AClientMayAskForWebSocketPings) {

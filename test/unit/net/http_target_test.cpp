@@ -1,4 +1,5 @@
 #include "net/http_target.hpp"
+#include "net/room_name.hpp"
 
 #include <gtest/gtest.h>
 
