@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -102,6 +103,32 @@ TEST_F(InspectionTest, NobodyActsUntilThereIsAToken) {
     403);
   auto member = broker().client();
   expect_nothing_came(member);
+}
+
+TEST_F(InspectionTest, AKillEndsAConnectionAndIsAReceipt) {
+  start({"--inspect-act-token=" + actor});
+  auto act = [this](std::string_view path, const std::string& body) {
+    return http_post(door(), path, body, bearer(actor));
+  };
+  auto victim = broker().client();
+  auto id = broker().newest_client();
+  auto other = broker().client();
+  auto x = act("/inspect/kill", fmt::format(R"({{"client":{}}})", id));
+  EXPECT_EQ(x.status, 200);
+  EXPECT_THAT(x.body, HasSubstr(R"("target":"connection")"));
+  EXPECT_THAT(x.body, HasSubstr(R"("memberships":1,)"));
+  EXPECT_THAT(x.body, HasSubstr(R"("clean":true,"left":[])"));
+  EXPECT_EQ(victim.expect_close().code, 1008);
+  // A restarted room keeps its members.
+  x = act("/inspect/restart", R"({"room":"lobby"})");
+  EXPECT_EQ(x.status, 200);
+  EXPECT_THAT(x.body, HasSubstr(R"("moved":1,)"));
+  expect_nothing_came(other);
+  EXPECT_EQ(act("/inspect/kill", fmt::format(R"({{"client":{}}})", id)).status,
+            404);
+  EXPECT_EQ(act("/inspect/restart", R"({"room":"nowhere"})").status, 404);
+  EXPECT_THAT(broker().log().wait_line("action", "target=connection"),
+              HasSubstr("by=127.0.0.1"));
 }
 
 TEST_F(InspectionTest, OnlyNamesThatAreOursAreAskedFor) {
