@@ -1,5 +1,7 @@
 #include "actors/desk.hpp"
 
+#include <algorithm>
+
 #include "actors/messages.hpp"
 #include "actors/reader.hpp"
 #include "actors/writer.hpp"
@@ -42,6 +44,15 @@ void desk::place(std::string room, std::function<void(unit_id)> told) {
   tell(env_.supervisor, greenroom::place{std::move(room), std::move(told)});
 }
 
+bool desk::compresses(std::string_view room) const noexcept {
+  if (room.empty())
+    return env_.others_compressed
+           || std::any_of(env_.compressed.begin(), env_.compressed.end(),
+                          [](auto& x) { return x.second; });
+  auto i = env_.compressed.find(room);
+  return i == env_.compressed.end() ? env_.others_compressed : i->second;
+}
+
 std::unique_ptr<socket_sink> desk::open(unit_id home,
                                         std::shared_ptr<socket_port> socket,
                                         upgrade request) {
@@ -50,6 +61,7 @@ std::unique_ptr<socket_sink> desk::open(unit_id home,
   who->id = env_.last_client.fetch_add(1, std::memory_order_relaxed) + 1;
   who->unit = where.id();
   who->dialect = request.dialect;
+  who->compressed = request.compressed;
   who->raw = request.raw;
   who->flow = std::move(request.flow);
   who->address = std::move(request.address);

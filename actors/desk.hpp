@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/engine.hpp"
 #include "actors/ports.hpp"
@@ -19,6 +20,8 @@ public:
   std::unique_ptr<socket_sink> open(unit_id home,
                                     std::shared_ptr<socket_port> socket,
                                     upgrade request) override;
+
+  bool compresses(std::string_view room) const noexcept override;
 
   bool ready() const noexcept override {
     return !env_.draining.load(std::memory_order_acquire);

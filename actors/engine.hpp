@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,9 @@ struct engine {
   room_limits room;
   inspector_options inspection;
   audit_options audit;
+  /// Whether named rooms compress what they send, and whether the others do.
+  std::map<std::string, bool, std::less<>> compressed;
+  bool others_compressed = false;
   /// Held here too: observers are weak, and a supervisor nobody holds dies
   /// without a word.
   caf::actor supervisor;

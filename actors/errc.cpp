@@ -19,6 +19,7 @@ constexpr table_type table = {{
   {errc::rate_limited, "rate_limited", 1008, 429, level::warn},
   {errc::message_too_big, "message_too_big", 1009, 413, level::warn},
   {errc::protocol_error, "protocol_error", 1002, 400, level::info},
+  {errc::bad_deflate, "bad_deflate", 1007, 400, level::info},
   {errc::bad_utf8, "bad_utf8", 1007, 400, level::info},
   {errc::unsupported_data, "unsupported_data", 1003, 400, level::info},
   {errc::bad_command, "bad_command", 1008, 400, level::info},

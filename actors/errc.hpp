@@ -22,6 +22,7 @@ enum class errc : std::uint8_t {
   rate_limited,     ///< more messages or bytes a second than it may send
   message_too_big,  ///< a message over the size limit (RFC 6455 §7.4.1)
   protocol_error,   ///< broken WebSocket framing (RFC 6455 §7.4.1)
+  bad_deflate,      ///< a compressed message that is none (RFC 7692 §7.2.2)
   bad_utf8,         ///< a text message that is not UTF-8 (RFC 6455 §8.1)
   unsupported_data, ///< a kind of message the dialect has no use for
   bad_command,      ///< a command the dialect does not allow

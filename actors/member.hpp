@@ -29,6 +29,8 @@ struct member {
   client_id id = 0;
   unit_id unit = 0;
   const protocol* dialect = nullptr;
+  /// What it agreed on; null: it gets plain frames.
+  const compression* compressed = nullptr;
   bool raw = false;
   flow_ptr flow;
   std::string address;

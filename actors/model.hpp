@@ -42,6 +42,9 @@ struct payload {
 struct inbound {
   std::string bytes;
   bool text = true;
+  /// What it took on the wire if it was compressed there, else 0. Its client is
+  /// charged for the larger of both.
+  std::size_t compressed_bytes = 0;
 };
 
 // -- rooms ------------------------------------------------------------------------
@@ -64,6 +67,8 @@ struct room_options {
   /// Joins beyond this are refused (503, or the dialect's "limit exceeded").
   std::size_t members_max = 100'000;
   overflow_policy overflow = overflow_policy::disconnect;
+  /// Whether what it sends is compressed for members that can take it.
+  bool compressed = false;
   /// Extra time a turn waits for more publications; 0: none.
   std::chrono::milliseconds write_delay{0};
 };

@@ -67,6 +67,18 @@ enum class retention : std::uint8_t {
   kept,      ///< answers: who asked hears the outcome, whatever else is lost
 };
 
+/// How frames are made smaller for connections that agreed to it in their
+/// handshake. Stateless: one object serves every connection that gets the same
+/// bytes, on any thread, and outlives them all.
+class compression {
+public:
+  virtual ~compression() = default;
+
+  /// The same messages in the same order, smaller where that pays; `plain` itself
+  /// if it pays for none, or is null.
+  virtual wire_ptr compress(const wire_ptr& plain) const = 0;
+};
+
 /// What the operator sees of one connection's outbox. Snapshot.
 struct socket_stats {
   std::uint64_t bytes_queued = 0;
@@ -183,6 +195,8 @@ struct upgrade {
   std::vector<command> implied;
   /// Whether the implied join must obey `room_options::raw`.
   bool raw = false;
+  /// How what it is sent may be compressed; null: not at all.
+  const compression* compressed = nullptr;
   std::string address; ///< of the client, behind trusted proxies
   std::string origin;
   flow_ptr flow;
@@ -203,6 +217,10 @@ public:
   virtual std::unique_ptr<socket_sink> open(unit_id home,
                                             std::shared_ptr<socket_port> socket,
                                             upgrade request) = 0;
+
+  /// Whether `room` compresses what it sends (empty: whether some room does), so
+  /// that it is worth agreeing on it. Any thread.
+  virtual bool compresses(std::string_view) const noexcept { return false; }
 
   /// Whether connections may come in: false while the broker drains. Any thread.
   virtual bool ready() const noexcept = 0;

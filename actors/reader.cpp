@@ -202,7 +202,7 @@ void reader::take(inbound& x) {
   auto& limits = env_.reader;
   auto now = home().now();
   ++not_taken_;
-  if (!charge(x.bytes.size()))
+  if (!charge(std::max(x.bytes.size(), x.compressed_bytes)))
     return;
   // Decoding needs a list only for the moment: one per thread will do.
   thread_local std::vector<command> commands;

@@ -169,7 +169,7 @@ void room::add(join& x) {
   if (who->unit == home().id()) {
     here_.members().begin_at(offset_);
     if (here_.members().add(who, x.options.echo))
-      use_dialect(who->dialect, 1);
+      use_variant({who->dialect, who->compressed}, 1);
     auditor_.begin(name_);
     if (who->redeem(x.by)) {
       deliver_to(*who, answer_to(who->id, *who->dialect, verb::join, x.by),
@@ -180,10 +180,11 @@ void room::add(join& x) {
   }
   auto answer = answer_to(who->id, *who->dialect, verb::join, x.by);
   auto [i, fresh] = elsewhere_.try_emplace(
-    who->id, remote_seat{who->unit, x.options.echo, who->dialect});
+    who->id, remote_seat{who->unit, x.options.echo,
+                         variant{who->dialect, who->compressed}});
   auto& out = outlet_on(who->unit);
   if (fresh) {
-    use_dialect(who->dialect, 1);
+    use_variant(i->second.gets, 1);
     ++outlets_[who->unit].second;
   }
   tell(out, outlet_join{std::move(x), std::move(answer), read_only, offset_});
@@ -191,7 +192,7 @@ void room::add(join& x) {
 
 void room::drop(const leave& x) {
   if (auto who = here_.members().remove(x.who)) {
-    use_dialect(who->dialect, -1);
+    use_variant({who->dialect, who->compressed}, -1);
     if (who->redeem(x.by)) {
       deliver_to(*who, answer_to(who->id, *who->dialect, verb::leave, x.by),
                  env_.member);
@@ -207,11 +208,12 @@ void room::drop(const leave& x) {
   }
   auto seat = i->second;
   elsewhere_.erase(i);
-  use_dialect(seat.dialect, -1);
+  use_variant(seat.gets, -1);
   auto& entry = outlets_[seat.unit];
-  tell(entry.first, outlet_leave{x, x.by.number != 0 ? answer_to(
-                                      x.who, *seat.dialect, verb::leave, x.by)
-                                                     : wire_ptr{}});
+  tell(entry.first,
+       outlet_leave{x, x.by.number != 0 ? answer_to(x.who, *seat.gets.dialect,
+                                                    verb::leave, x.by)
+                                        : wire_ptr{}});
   if (--entry.second == 0) {
     // It ends behind the leave: same sender, same receiver.
     unlink_from(entry.first);
@@ -276,14 +278,17 @@ caf::actor& room::outlet_on(unit_id where) {
   return entry.first;
 }
 
-void room::use_dialect(const protocol* which, int by) {
-  auto i = std::find_if(dialects_.begin(), dialects_.end(),
-                        [which](auto& x) { return x.first == which; });
-  if (i == dialects_.end())
-    i = dialects_.insert(i, {which, 0});
+void room::use_variant(const variant& which, int by) {
+  auto i = std::find_if(variants_.begin(), variants_.end(),
+                        [&](auto& x) { return x.first == which; });
+  if (i == variants_.end()) {
+    i = std::find_if(variants_.begin(), variants_.end(),
+                     [&](auto& x) { return x.first.dialect == which.dialect; });
+    i = variants_.insert(i, {which, 0});
+  }
   i->second += static_cast<std::size_t>(by);
   if (i->second == 0)
-    dialects_.erase(i);
+    variants_.erase(i);
 }
 
 wire_ptr room::answer_to(client_id who, const protocol& dialect, verb what,
@@ -340,11 +345,11 @@ const protocol* room::dialect_of(client_id who) const {
   if (auto* seat = here_.members().find(who))
     return seat->who->dialect;
   auto i = elsewhere_.find(who);
-  return i == elsewhere_.end() ? nullptr : i->second.dialect;
+  return i == elsewhere_.end() ? nullptr : i->second.gets.dialect;
 }
 
 // Members that lag keep only each publisher's last event: alone, so that the next
-// one can take its place.
+// one can take its place. Plain, since most of them are thrown away.
 void room::encode_latest(broadcast& out) const {
   for (auto i = turn_.rbegin(); i != turn_.rend(); ++i) {
     auto [known, fresh] = out.latest_of.try_emplace(i->from, out.latest.size());
@@ -353,11 +358,13 @@ void room::encode_latest(broadcast& out) const {
                                        out.portions.size())});
     auto& its = out.latest[known->second].portions;
     for (std::size_t p = 0; p < its.size(); ++p) {
-      auto* dialect = out.portions[p].dialect;
-      if (!dialect->tells(*i))
+      auto* dialect = out.portions[p].to.dialect;
+      if (!dialect->tells(*i) || its[p].events++ != 0)
         continue;
-      if (its[p].events++ == 0)
-        its[p].bytes = dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0);
+      // Variants of a dialect stand together.
+      its[p].bytes = p > 0 && out.portions[p - 1].to.dialect == dialect
+                       ? its[p - 1].bytes
+                       : dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0);
     }
   }
   std::reverse(out.latest.begin(), out.latest.end());
@@ -365,6 +372,7 @@ void room::encode_latest(broadcast& out) const {
     at = out.latest.size() - 1 - at;
 }
 
+// Once per dialect, and once more for each compression that a member agreed to.
 std::shared_ptr<broadcast> room::encode_turn() {
   auto out = std::make_shared<broadcast>();
   turn all{name_, epoch_, turn_};
@@ -372,9 +380,17 @@ std::shared_ptr<broadcast> room::encode_turn() {
   out->last = offset_;
   note({.what = box_event::turn, .bytes = turn_bytes_, .offset = offset_});
   home().histograms().batch.add(turn_.size());
-  out->portions.reserve(dialects_.size());
-  for (auto& [dialect, members] : dialects_) {
-    out->portions.push_back({dialect, dialect->encode(all, 0)});
+  out->portions.reserve(variants_.size());
+  const protocol* dialect = nullptr;
+  wire_ptr plain;
+  for (auto& [to, members] : variants_) {
+    if (to.dialect != dialect) {
+      dialect = to.dialect;
+      plain = dialect->encode(all, 0);
+    }
+    auto packed = to.compressed != nullptr && options_.compressed;
+    out->portions.push_back(
+      {to, packed ? to.compressed->compress(plain) : plain});
     for (auto& e : turn_)
       if (!dialect->tells(e))
         env_.counts->untold.add(static_cast<std::int64_t>(members));
@@ -386,8 +402,8 @@ std::shared_ptr<broadcast> room::encode_turn() {
     last = e.from;
     if (sees_itself(e.from) || out->cuts.contains(e.from))
       continue;
-    if (auto* dialect = dialect_of(e.from))
-      out->cuts.emplace(e.from, dialect->encode(all, e.from));
+    if (auto* its = dialect_of(e.from))
+      out->cuts.emplace(e.from, its->encode(all, e.from));
   }
   if (options_.overflow == overflow_policy::conflate)
     encode_latest(*out);

@@ -18,8 +18,9 @@
 namespace greenroom {
 
 /// One room: knows its members and its stream (epoch, offset), and broadcasts.
-/// What is posted in one turn is encoded once per dialect and sent to each member
-/// as one message that points at the bytes. The membership of a batch is constant:
+/// What is posted in one turn is encoded once per dialect, compressed once where
+/// members agreed to that, and sent to each member as one message that points at the
+/// bytes. The membership of a batch is constant:
 /// every join and leave ends the turn first.
 class room final : public actor {
 public:
@@ -47,7 +48,7 @@ private:
   struct remote_seat {
     unit_id unit;
     bool echo;
-    const protocol* dialect;
+    variant gets;
   };
 
   class delay final : public timer {
@@ -77,7 +78,7 @@ private:
   caf::actor& outlet_on(unit_id where);
   bool sees_itself(client_id who) const;
   const protocol* dialect_of(client_id who) const;
-  void use_dialect(const protocol* which, int by);
+  void use_variant(const variant& which, int by);
   wire_ptr answer_to(client_id who, const protocol& dialect, verb what,
                      const ticket& by) const;
 
@@ -91,7 +92,8 @@ private:
   std::unique_ptr<recorder> box_; // from the first publication on
   std::unordered_map<client_id, remote_seat> elsewhere_;
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
-  std::vector<std::pair<const protocol*, std::size_t>> dialects_;
+  /// With the number of their members; those of a dialect stand together.
+  std::vector<std::pair<variant, std::size_t>> variants_;
   std::vector<event> turn_;          // posted since the last end of a turn
   std::vector<acknowledgement> due_; // for publications of this turn
   std::size_t turn_bytes_ = 0;

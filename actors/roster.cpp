@@ -11,10 +11,11 @@ bool roster::add(member_ptr who, bool echo) {
   if (index_.contains(who->id))
     return false;
   std::uint32_t g = 0;
-  while (g < groups_.size() && groups_[g].dialect != who->dialect)
+  const variant mine{who->dialect, who->compressed};
+  while (g < groups_.size() && groups_[g].to != mine)
     ++g;
   if (g == groups_.size())
-    groups_.push_back({who->dialect, {}, head_});
+    groups_.push_back({mine, {}, head_});
   auto& seats = groups_[g].seats;
   if (seats.empty())
     groups_[g].head = head_; // no turn was for it while it was empty
@@ -94,9 +95,8 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
   std::int64_t deliveries = 0;
   for (; at.group < groups_.size(); ++at.group, at.seat = 0) {
     auto& g = groups_[at.group];
-    auto portion =
-      std::find_if(what.portions.begin(), what.portions.end(),
-                   [&g](auto& x) { return x.dialect == g.dialect; });
+    auto portion = std::find_if(what.portions.begin(), what.portions.end(),
+                                [&g](auto& x) { return x.to == g.to; });
     if (portion == what.portions.end())
       continue;
     g.head = what.last;

@@ -17,11 +17,20 @@
 
 namespace greenroom {
 
-/// One turn of a room, encoded once per dialect, for members anywhere. Immutable
+/// Members who get the same bytes: they speak one dialect and agreed on one
+/// compression, or on none.
+struct variant {
+  const protocol* dialect;
+  const compression* compressed;
+
+  friend bool operator==(const variant&, const variant&) = default;
+};
+
+/// One turn of a room, encoded once per variant, for members anywhere. Immutable
 /// once sent.
 struct broadcast {
   struct portion {
-    const protocol* dialect;
+    variant to;
     wire_ptr bytes; ///< null: the dialect has no word for it
   };
 
@@ -48,7 +57,7 @@ struct broadcast {
   std::unordered_map<client_id, std::size_t> latest_of;
 };
 
-/// The members of a room on one unit, by dialect. Plain: the room uses one for its
+/// The members of a room on one unit, by variant. Plain: the room uses one for its
 /// own unit, each outlet one for its. One thread.
 class roster {
 public:
@@ -67,7 +76,7 @@ public:
   };
 
   struct group {
-    const protocol* dialect;
+    variant to;
     std::vector<seat> seats;
     /// Offset of the last event of the last turn that was sent to these seats, or
     /// dropped by a policy.

@@ -70,6 +70,11 @@ void wire_builder::append(std::string_view bytes) {
   std::memcpy(extend(bytes.size()).data(), bytes.data(), bytes.size());
 }
 
+void wire_builder::fit() {
+  if (block_->size_ < block_->capacity_ - block_->capacity_ / 4)
+    grow(block_->size_);
+}
+
 wire_ptr wire_builder::finish() noexcept {
   auto* done = std::exchange(block_, nullptr);
   if (done->size_ == 0) {

@@ -119,6 +119,9 @@ public:
 
   bool empty() const noexcept { return block_->size_ == 0; }
 
+  /// Gives back what was reserved and is not used, if that is much; costs a copy.
+  void fit();
+
   /// The block; the builder must not be used afterwards. Null when empty.
   wire_ptr finish() noexcept;
 

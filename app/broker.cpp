@@ -159,6 +159,9 @@ void broker::bind() {
   p.env.inspection = o.inspector;
   p.env.audit = o.audit;
   p.env.version = version;
+  for (auto& x : o.rooms)
+    p.env.compressed.emplace(x.name, x.options.compressed);
+  p.env.others_compressed = o.room_defaults.compressed;
   net::io_loop_options loop_options;
   loop_options.io_uring =
     o.io_uring != io_uring_use::off && net::send_ring::allowed();

@@ -264,7 +264,7 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.add("room", "ROOM", "",
         "A room that exists from the start: a name, then options of its own "
         "behind commas: echo=on|off, raw=on|read-only|off, members=N, "
-        "overflow=POLICY, write-delay=TIME.",
+        "overflow=POLICY, write-delay=TIME, deflate=on|off.",
         [&later](std::string_view text) {
           later.rooms.emplace_back(text);
           return std::string{};
@@ -440,6 +440,28 @@ std::vector<option> option_table(broker_options& to, pending& later) {
          "keeps blocks of this size alive.");
   t.count("turn-messages-max", to.room.turn_events_max, 1, 1'000'000,
           "The same as a number of messages.");
+
+  t.group("Compression");
+  t.on_off("deflate", to.room_defaults.compressed,
+           "Whether rooms that do not say deflate=... compress what they send, "
+           "once for all clients that offer permessage-deflate (RFC 7692).");
+  t.count("deflate-level", to.session.deflate.level, 1, 9,
+          "How hard to try. More than 1 saves a few per cent and costs up to "
+          "three times the CPU for large messages.");
+  t.size("deflate-min", to.session.deflate.bytes_min, 0, 1 * GiB,
+         "Smaller messages are sent as they are.");
+  t.count("deflate-window", to.session.deflate.window_bits, 9, 15,
+          "Log2 of the window of what clients are sent. Those that accept only "
+          "less get a window of 9.");
+  t.on_off("deflate-client-context", to.session.deflate.client_context,
+           "Whether clients may refer to their earlier messages, which saves "
+           "them bytes and costs a window of memory per connection.");
+  t.count("deflate-client-window", to.session.deflate.client_window_bits, 9, 15,
+          "Log2 of the window asked of clients that offer to be asked; that of "
+          "the others is 15, 32KiB.");
+  t.on_off("deflate-require-window", to.session.deflate.require_client_window,
+           "Whether clients that do not offer a smaller window go "
+           "uncompressed.");
 
   t.group("HTTP");
   t.size("header-max", to.http.header_bytes_max, 1 * KiB, 1 * MiB,
@@ -728,8 +750,8 @@ result<named_room> read_room(std::string_view text,
   named_room room{std::string{text.substr(0, comma)}, defaults};
   if (auto error = room_name_error(room.name, name_bytes_max); !error.empty())
     return wrong(std::move(error));
-  static const std::vector<std::string> keys{"echo", "raw", "members",
-                                             "overflow", "write-delay"};
+  static const std::vector<std::string> keys{
+    "echo", "raw", "members", "overflow", "write-delay", "deflate"};
   std::vector<std::string_view> seen;
   while (comma != std::string_view::npos) {
     text.remove_prefix(comma + 1);
@@ -756,6 +778,8 @@ result<named_room> read_room(std::string_view text,
       error = set_count(to.members_max, value, 1, members_most);
     else if (key == "overflow")
       error = set_choice(to.overflow, value, overflow_words);
+    else if (key == "deflate")
+      error = set_switch(to.compressed, value);
     else
       error = set_duration(to.write_delay, value, 0ms, write_delay_most);
     if (!error.empty())

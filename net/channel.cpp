@@ -103,6 +103,8 @@ bool channel::read_now(stream_op& op) {
     op.error = error;
     op.bytes = bytes;
     reader_ = nullptr;
+    if (looked_at_)
+      pass_read(op, bytes);
     return true;
   };
   if (fd_ < 0)
@@ -169,6 +171,14 @@ std::size_t channel::read_ahead(stream_op& op) noexcept {
     ahead_at_ = ahead_end_ = 0;
   }
   return taken;
+}
+
+void channel::pass_read(const stream_op& op, std::size_t bytes) {
+  for (const auto& part : op.into_) {
+    auto n = std::min(part.iov_len, bytes);
+    pass({static_cast<char*>(part.iov_base), n});
+    bytes -= n;
+  }
 }
 
 ssize_t channel::receive(int fd, const iovec* parts,

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "actors/wire.hpp"
@@ -84,6 +85,9 @@ protected:
   /// @pre it was not answered
   void answer(wire_ptr block);
 
+  /// From now on `pass` sees what is read.
+  void look_at_input() noexcept { looked_at_ = true; }
+
   /// Puts frames behind what waits; many bytes are sent at once.
   /// @returns false if they were refused, behind a close frame or at the end
   bool append(wire_ptr what, bool counted,
@@ -130,6 +134,10 @@ private:
   /// Bytes have come.
   virtual void on_input() noexcept = 0;
 
+  /// Bytes are about to be handed to whoever reads, in the order of the stream.
+  /// May change them. Called only after `look_at_input`.
+  virtual void pass(std::span<char>) {}
+
   /// The kernel takes nothing more for now.
   virtual void on_blocked() noexcept = 0;
 
@@ -148,6 +156,7 @@ private:
 
   bool read_now(stream_op& op);
   std::size_t read_ahead(stream_op& op) noexcept;
+  void pass_read(const stream_op& op, std::size_t bytes);
   void throw_input_away();
   void end_direction();
   void mark_unsent() noexcept;
@@ -169,7 +178,8 @@ private:
   bool readable_ = false; // the kernel may have something
   bool hung_up_ = false;  // the peer's end was seen: read until it comes
   bool much_ = false;     // the last read was filled
-  bool held_ = true;      // until the answer to the handshake is there
+  bool looked_at_ = false;
+  bool held_ = true; // until the answer to the handshake is there
   bool blocked_ = false;
   bool finishing_ = false;
   bool finished_ = false;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "net/api/inspect_service.hpp"
+#include "net/deflater.hpp"
 
 namespace greenroom::net {
 
@@ -430,6 +431,14 @@ void http_session::enter(const http_request& in, const http_target& target,
   request_->what.address = client_.text();
   request_->what.origin = checked->origin;
   request_->what.flow = std::make_shared<flow_counter>();
+  if (context().desk.compresses(entered->room)) {
+    auto& settings = context().session.deflate;
+    request_->deflate =
+      agree_on_deflate(in.values("Sec-WebSocket-Extensions"), settings);
+    if (auto& terms = request_->deflate)
+      request_->what.compressed =
+        &deflater_of(settings, terms->server_window_bits);
+  }
   room_ = std::move(entered->room);
   phase_ = phase::placing;
   if (out_.empty()) // else once earlier answers are out

@@ -8,6 +8,26 @@
 
 namespace greenroom::net {
 
+/// How messages are compressed (RFC 7692) on connections that agreed to it. Each
+/// has a flag; whether a room's messages are is up to the room.
+struct deflate_options {
+  /// Of zlib, 1 to 9. More costs the room's thread up to three times the time and
+  /// saves a few per cent.
+  int level = 1;
+  /// Smaller messages go out as they are: what compressing them saves is not worth
+  /// the microseconds.
+  std::size_t bytes_min = 128;
+  /// Log2 of the window of what clients are sent, 9 to 15.
+  int window_bits = 15;
+  /// The same of what they send, asked of those that offer to be asked.
+  int client_window_bits = 11;
+  /// Whether clients may refer to their earlier messages. It costs memory of a
+  /// window for each connection, and saves them bytes.
+  bool client_context = false;
+  /// Whether clients that do not offer a smaller window go uncompressed.
+  bool require_client_window = false;
+};
+
 /// Limits of one WebSocket session. Each has a flag; app/README.md says what
 /// happens at it.
 struct session_options {
@@ -33,6 +53,7 @@ struct session_options {
   /// Bytes of pongs and the like that wait for a client that does not read:
   /// beyond it the client is not read either.
   std::size_t control_bytes_max = 4 * 1024;
+  deflate_options deflate;
 };
 
 /// Limits of the HTTP phase.

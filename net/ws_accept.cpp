@@ -52,6 +52,10 @@ wire_ptr make_upgrade_answer(const agreement& what) {
     out.append("\r\nSec-WebSocket-Protocol: ");
     out.append(what.subprotocol);
   }
+  if (!what.extensions.empty()) {
+    out.append("\r\nSec-WebSocket-Extensions: ");
+    out.append(what.extensions);
+  }
   out.append("\r\nServer: greenroom\r\n\r\n");
   return out.finish();
 }

@@ -17,6 +17,8 @@ struct agreement {
   std::string_view key;
   /// One that the client offered; empty: none.
   std::string_view subprotocol;
+  /// The value of Sec-WebSocket-Extensions; empty: none.
+  std::string_view extensions = {};
 };
 
 /// The answer that makes a connection a WebSocket, 101 (RFC 6455 §4.2.2, point 5).

@@ -11,8 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include <simdjson.h>
+
 #include "net/channel.hpp"
+#include "net/frame_marks.hpp"
 #include "net/http_response.hpp"
+#include "net/inflater.hpp"
 #include "net/outbox_stream.hpp"
 #include "net/ws_accept.hpp"
 #include "net/ws_frame.hpp"
@@ -86,8 +90,9 @@ public:
     : channel(home.loop, request.what.flow), home_(home),
       place_(std::move(request.place)),
       pings_(request.what.dialect == nullptr || !request.what.dialect->ping()),
-      plan_(std::make_unique<plan>(
-        plan{std::move(request.key), std::move(request.subprotocol)})),
+      plan_(std::make_unique<plan>(plan{std::move(request.key),
+                                        std::move(request.subprotocol),
+                                        std::move(request.deflate)})),
       deadline_(request.accepted + home.limits.handshake_timeout) {}
 
   void begin(ws_request& request, net::fd_watcher* former);
@@ -115,6 +120,17 @@ private:
   struct plan {
     std::string key;
     std::string subprotocol;
+    std::optional<deflate_terms> deflate;
+  };
+
+  // What reading compressed messages takes, where that was agreed on.
+  struct unpacking {
+    explicit unpacking(const deflate_terms& terms)
+      : inflate(terms.client_window_bits, terms.client_context) {}
+
+    frame_marks marks;
+    frame_marks::kind kind = frame_marks::kind::plain; // of the current message
+    inflater inflate;
   };
 
   // Calls back into the session, and keeps it alive until then.
@@ -135,7 +151,10 @@ private:
   void on_read(beast::error_code ec, std::size_t n);
   void on_read_error(beast::error_code ec);
   bool window_open() const noexcept;
-  void deliver(std::string bytes, bool text);
+  void begin_message() noexcept;
+  bool exceeds(std::size_t bytes) const noexcept;
+  void end_message(std::string bytes);
+  void deliver(inbound what);
 
   template <class F>
   void call_sink(F&& f);
@@ -146,6 +165,7 @@ private:
   void end_sink();
 
   void on_input() noexcept override;
+  void pass(std::span<char> bytes) override { unpacks_->marks.pass(bytes); }
   void on_blocked() noexcept override;
   void on_progress() noexcept override { stalled_ = false; }
   void over(int error) noexcept override;
@@ -175,6 +195,7 @@ private:
   bool stalled_ = false;    // the kernel has taken nothing since `stalled_at_`
   bool pings_;              // not left to the dialect
   std::unique_ptr<plan> plan_;
+  std::unique_ptr<unpacking> unpacks_;
   // A message that was longer than the small buffer, and how much of it is there.
   std::string partial_;
   std::size_t partial_size_ = 0;
@@ -213,13 +234,22 @@ void ws_session::accept() {
   phase_ = phase::open;
   accepted_ = true;
   home_.counts.sessions_open.add();
-  answer(make_upgrade_answer({plan_->key, plan_->subprotocol}));
+  auto largest = home_.limits.message_bytes_max;
+  std::string_view extensions;
+  if (auto& terms = plan_->deflate) {
+    extensions = terms->answer;
+    unpacks_ = std::make_unique<unpacking>(*terms);
+    look_at_input();
+    // What it is inflated to is known when it is.
+    largest = deflated_bytes_max(largest);
+  }
+  answer(make_upgrade_answer({plan_->key, plan_->subprotocol, extensions}));
   plan_.reset();
   ws_.emplace(outbox_stream<channel>{*this});
   websocket::stream_base::timeout never{websocket::stream_base::none(),
                                         websocket::stream_base::none(), false};
   ws_->set_option(never);
-  ws_->read_message_max(home_.limits.message_bytes_max);
+  ws_->read_message_max(largest);
   open_as_server(*ws_);
   deadline_ = far_future;
   last_read_ = now();
@@ -274,7 +304,16 @@ void ws_session::on_read(beast::error_code ec, std::size_t n) {
     read();
     return;
   }
-  if (in_message_) {
+  if (!in_message_) {
+    begin_message();
+    if (ws_->is_message_done()) {
+      end_message({small_.data(), n});
+    } else {
+      in_message_ = true;
+      partial_.assign(small_.data(), n);
+      partial_size_ = n;
+    }
+  } else {
     partial_size_ += n;
     if (ws_->is_message_done()) {
       in_message_ = false;
@@ -284,18 +323,15 @@ void ws_session::on_read(beast::error_code ec, std::size_t n) {
       if (n == 0 && ws_->got_text() && ends_amid_character(partial_)) {
         partial_ = {};
         expire(errc::bad_utf8);
-        if (phase_ == phase::open || phase_ == phase::goodbye)
-          read(); // for the answer to our goodbye
-        return;
+      } else {
+        end_message(std::exchange(partial_, {}));
       }
-      deliver(std::exchange(partial_, {}), ws_->got_text());
+    } else if (exceeds(partial_size_)) {
+      in_message_ = false;
+      partial_ = {};
+      partial_size_ = 0;
+      expire(errc::message_too_big);
     }
-  } else if (ws_->is_message_done()) {
-    deliver({small_.data(), n}, ws_->got_text());
-  } else {
-    in_message_ = true;
-    partial_.assign(small_.data(), n);
-    partial_size_ = n;
   }
   if (phase_ == phase::closed || phase_ == phase::ending)
     return;
@@ -330,14 +366,55 @@ bool ws_session::window_open() const noexcept {
          && bytes_not_taken_ < home_.limits.inbound_bytes_max;
 }
 
-void ws_session::deliver(std::string bytes, bool text) {
+void ws_session::begin_message() noexcept {
+  if (unpacks_)
+    unpacks_->kind = unpacks_->marks.next();
+}
+
+// Where compression was agreed on, Beast lets plain messages be a little too long.
+bool ws_session::exceeds(std::size_t bytes) const noexcept {
+  return unpacks_ && unpacks_->kind == frame_marks::kind::plain
+         && bytes > home_.limits.message_bytes_max;
+}
+
+// The payload of a message is there.
+void ws_session::end_message(std::string bytes) {
+  using kind = frame_marks::kind;
+  if (!unpacks_ || unpacks_->kind == kind::plain) {
+    if (exceeds(bytes.size()))
+      expire(errc::message_too_big);
+    else
+      deliver({std::move(bytes), ws_->got_text()});
+    return;
+  }
+  inbound message;
+  message.text = unpacks_->kind == kind::deflated_text;
+  message.compressed_bytes = bytes.size();
+  switch (unpacks_->inflate.inflate(bytes, home_.limits.message_bytes_max,
+                                    message.bytes)) {
+    case inflater::outcome::too_big:
+      expire(errc::message_too_big);
+      return;
+    case inflater::outcome::broken:
+      expire(errc::bad_deflate);
+      return;
+    case inflater::outcome::done:
+      break;
+  }
+  if (message.text
+      && !simdjson::validate_utf8(message.bytes.data(), message.bytes.size()))
+    expire(errc::bad_utf8);
+  else
+    deliver(std::move(message));
+}
+
+void ws_session::deliver(inbound what) {
   ++loop().tally().messages_in;
-  sizes_.push_back(static_cast<std::uint32_t>(bytes.size()));
-  bytes_not_taken_ += bytes.size();
-  bytes_charged_ += bytes.size();
-  call_sink([&](socket_sink& sink) {
-    sink.received(inbound{std::move(bytes), text});
-  });
+  sizes_.push_back(static_cast<std::uint32_t>(what.bytes.size()));
+  bytes_not_taken_ += what.bytes.size();
+  bytes_charged_ +=
+    what.compressed_bytes != 0 ? what.compressed_bytes : what.bytes.size();
+  call_sink([&](socket_sink& sink) { sink.received(std::move(what)); });
 }
 
 void ws_session::taken(std::size_t messages) {

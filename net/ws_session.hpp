@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "actors/metrics.hpp"
 #include "actors/ports.hpp"
+#include "net/deflate_offer.hpp"
 #include "net/fd.hpp"
 #include "net/io_loop.hpp"
 #include "net/options.hpp"
@@ -26,6 +28,8 @@ struct ws_request {
   std::string key;
   /// The chosen subprotocol; empty: the response names none.
   std::string subprotocol;
+  /// How messages may be compressed; nothing: not at all.
+  std::optional<deflate_terms> deflate;
   /// What the client sent behind its request.
   std::string read_ahead;
   /// What the broker has to know. `flow` is set.

@@ -120,6 +120,8 @@ centrifuge_end centrifuge_disconnect_of(errc why) noexcept {
     // Broken WebSocket has WebSocket's own codes (RFC 6455 §7.4.1).
     case errc::protocol_error:
       return {1002, "protocol error"};
+    case errc::bad_deflate:
+      return {1007, "not deflated"};
     case errc::bad_utf8:
       return {1007, "not UTF-8"};
     case errc::message_too_big:

@@ -14,6 +14,7 @@ export const reasons = {
   rate_limited: 'It sent more than --messages-per-second or --bytes-per-second.',
   message_too_big: 'It sent a message over --message-max.',
   protocol_error: 'It broke the WebSocket framing.',
+  bad_deflate: 'It sent a compressed message that cannot be inflated.',
   bad_utf8: 'It sent a text message that is not UTF-8.',
   unsupported_data: 'It sent a kind of message its dialect has no use for.',
   bad_command: 'It sent a command its dialect does not allow.',

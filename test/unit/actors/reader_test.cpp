@@ -449,6 +449,19 @@ TEST_F(ReaderTest, EachCommandOfAMessageCounts) {
   EXPECT_THAT(ann->got, IsEmpty());
 }
 
+TEST_F(ReaderTest, ACompressedMessageIsChargedForTheLargerOfItsSizes) {
+  env.reader.bytes_per_second = 100;
+  env.reader.burst_seconds = 1;
+  start();
+  auto ann = connect();
+  ann->emit(inbound{"small", true, 90});
+  run();
+  EXPECT_EQ(ann->last_words, "");
+  ann->emit(inbound{std::string(11, 'x'), true, 5});
+  run();
+  EXPECT_EQ(ann->last_words, "rate_limited");
+}
+
 TEST_F(ReaderTest, TooManyBytesASecondEndTheConnection) {
   env.reader.bytes_per_second = 100;
   env.reader.burst_seconds = 1;

@@ -817,6 +817,135 @@ TEST_F(SlowMemberTest, AFullProcessEndsWhoLagsWhateverThePolicyOfTheRoom) {
   }
 }
 
+// -- compression ----------------------------------------------------------------------
+
+class CompressionTest : public RoomTest {
+protected:
+  socket_ptr enter(unit_id on, const compression* agreed, bool echo = true,
+                   const std::string& room = "lobby") {
+    auto request = raw_upgrade(room, echo);
+    request.compressed = agreed;
+    auto x = open(on, std::move(request));
+    run();
+    return x;
+  }
+
+  room_options packed{.compressed = true};
+  mark_compression marks;
+};
+
+TEST_F(CompressionTest, ATurnIsCompressedOnceForAllWhoAgreed) {
+  unit_count = 3;
+  start({{"lobby", packed}});
+  std::vector<socket_ptr> squeezed;
+  std::vector<socket_ptr> plain;
+  for (unit_id unit = 0; unit < 3; ++unit)
+    for (int i = 0; i < 2; ++i) {
+      squeezed.push_back(enter(unit, &marks));
+      plain.push_back(enter(unit, nullptr));
+    }
+  plain.front()->emit("a");
+  plain.front()->emit("b");
+  run();
+  plain.front()->emit("c");
+  run();
+  EXPECT_EQ(marks.calls, 2);
+  for (auto& x : squeezed)
+    EXPECT_THAT(x->got, ElementsAre("~a", "~b", "~c"));
+  for (auto& x : plain)
+    EXPECT_THAT(x->got, ElementsAre("a", "b", "c"));
+  EXPECT_EQ(counts.deliveries.get(), 12 * 3);
+}
+
+TEST_F(CompressionTest, EachCompressionHasAVariantOfItsOwn) {
+  start({{"lobby", packed}});
+  mark_compression other;
+  auto ann = enter(0, &marks);
+  auto bob = enter(1, &other);
+  ann->emit("a");
+  run();
+  EXPECT_EQ(marks.calls, 1);
+  EXPECT_EQ(other.calls, 1);
+  EXPECT_THAT(bob->got, ElementsAre("~a"));
+}
+
+TEST_F(CompressionTest, WhereNobodyAgreedNothingIsCompressed) {
+  start({{"lobby", packed}});
+  auto ann = enter(0, nullptr);
+  auto bob = enter(1, &marks);
+  ann->emit("a");
+  run();
+  EXPECT_EQ(marks.calls, 1);
+  bob->hang_up();
+  run();
+  ann->emit("b");
+  run();
+  EXPECT_EQ(marks.calls, 1);
+  EXPECT_THAT(ann->got, ElementsAre("a", "b"));
+}
+
+TEST_F(CompressionTest, ARoomThatDoesNotCompressSendsPlainFramesToAll) {
+  start();
+  auto ann = enter(0, &marks);
+  auto bob = enter(1, &marks);
+  ann->emit("a");
+  run();
+  EXPECT_EQ(marks.calls, 0);
+  EXPECT_THAT(ann->got, ElementsAre("a"));
+  EXPECT_THAT(bob->got, ElementsAre("a"));
+}
+
+TEST_F(CompressionTest, WhatGoesToOneMemberAloneIsPlain) {
+  start({{"lobby", packed}});
+  auto ann = enter(0, &marks, false);
+  auto bob = enter(0, &marks);
+  ann->emit("a");
+  bob->emit("b");
+  run();
+  EXPECT_THAT(ann->got, ElementsAre("b"));
+  EXPECT_THAT(bob->got, ElementsAre("~a", "~b"));
+  auto request = talk_upgrade();
+  request.compressed = &marks;
+  auto cid = open(home_of("lobby"), std::move(request));
+  cid->emit("join 1 lobby\npub 2 lobby hello");
+  run();
+  EXPECT_THAT(cid->got, ElementsAre("ok join 1 lobby 2", "~lobby 3 hello",
+                                    "ok pub 2 lobby 3"));
+}
+
+TEST_F(CompressionTest, MembersThatLagKeepPlainValues) {
+  env.member.outbound_bytes_max = 20;
+  packed.overflow = overflow_policy::conflate;
+  start({{"lobby", packed}});
+  auto ann = enter(0, nullptr);
+  auto bob = enter(1, &marks);
+  bob->stuck = true;
+  for (auto text : {"11111111", "22222222", "33333333", "44444444"}) {
+    ann->emit(text);
+    run();
+  }
+  bob->recover();
+  advance(100ms);
+  EXPECT_THAT(bob->got, ElementsAre("~11111111", "~22222222", "44444444"));
+}
+
+TEST_F(CompressionTest, TheDeskKnowsWhichRoomsCompress) {
+  start();
+  EXPECT_FALSE(desk->compresses("lobby"));
+  EXPECT_FALSE(desk->compresses(""));
+  env.compressed = {{"lobby", false}, {"news", true}};
+  EXPECT_FALSE(desk->compresses("lobby"));
+  EXPECT_TRUE(desk->compresses("news"));
+  EXPECT_FALSE(desk->compresses("other"));
+  EXPECT_TRUE(desk->compresses("")); // one of many rooms may
+  env.compressed = {{"lobby", false}};
+  EXPECT_FALSE(desk->compresses(""));
+  env.others_compressed = true;
+  EXPECT_FALSE(desk->compresses("lobby"));
+  EXPECT_TRUE(desk->compresses("other"));
+  EXPECT_TRUE(desk->compresses(""));
+}
+
 } // namespace
 
 } // namespace greenroom::test

@@ -86,7 +86,8 @@ TEST_F(RosterTest, EachDialectGetsItsOwnBytes) {
   hall.add(person(2, talk), true);
   hall.add(person(3, relay), true);
   broadcast x;
-  x.portions = {{&relay, words("plain")}, {&talk, words("fancy")}};
+  x.portions = {{{&relay, nullptr}, words("plain")},
+                {{&talk, nullptr}, words("fancy")}};
   x.events = 2;
   send(x);
   EXPECT_THAT(told_to(1), ElementsAre("plain"));
@@ -99,7 +100,7 @@ TEST_F(RosterTest, EachDialectGetsItsOwnBytes) {
 TEST_F(RosterTest, ADialectWithoutAWordForItGetsNothing) {
   hall.add(person(1, relay), true);
   broadcast x;
-  x.portions = {{&relay, {}}};
+  x.portions = {{{&relay, nullptr}, {}}};
   send(x);
   EXPECT_THAT(told_to(1), IsEmpty());
   EXPECT_EQ(people[1]->flow->queued(), 0u);
@@ -110,7 +111,7 @@ TEST_F(RosterTest, ACutReplacesTheBytesOfAMemberWithoutEchoOnly) {
   hall.add(person(2, relay), false);
   hall.add(person(3, relay), true);
   broadcast x;
-  x.portions = {{&relay, words("all")}};
+  x.portions = {{{&relay, nullptr}, words("all")}};
   x.cuts.emplace(1, words("part"));
   x.cuts.emplace(2, wire_ptr{});
   x.cuts.emplace(3, words("not for it"));
@@ -141,7 +142,8 @@ TEST_F(RosterTest, LeavingTakesOneAndLeavesTheOthers) {
   for (client_id id : {2, 3, 4})
     EXPECT_EQ(hall.find(id)->who, people[id]);
   broadcast x;
-  x.portions = {{&relay, words("x")}, {&talk, words("y")}};
+  x.portions = {{{&relay, nullptr}, words("x")},
+                {{&talk, nullptr}, words("y")}};
   send(x);
   EXPECT_THAT(told_to(1), IsEmpty());
   EXPECT_THAT(told_to(2), ElementsAre("y"));
@@ -178,7 +180,7 @@ TEST_F(RosterTest, WhoHasTooMuchUnderWayIsSentencedOnceAndGetsNothingMore) {
   hall.add(person(2, relay), true);
   people[1]->flow->add(8);
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   x.events = 1;
   send(x);
   send(x);
@@ -193,7 +195,7 @@ TEST_F(RosterTest, ExactlyTheLimitIsAllowed) {
   hall.add(person(1, relay), true);
   people[1]->flow->add(7);
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   send(x);
   EXPECT_THAT(told_to(1), ElementsAre("abc"));
 }
@@ -203,7 +205,7 @@ TEST_F(RosterTest, DropNewestLosesWhatDoesNotFitAndCountsIt) {
   hall.add(person(1, relay), true);
   people[1]->flow->add(8);
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   x.events = 1;
   send(x, overflow_policy::drop_newest);
   send(x, overflow_policy::drop_newest);
@@ -219,7 +221,7 @@ TEST_F(RosterTest, DropOldestMakesRoomFirst) {
   hall.add(person(1, relay), true);
   people[1]->flow->add(8);
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   x.events = 1;
   send(x, overflow_policy::drop_oldest);
   EXPECT_THAT(told_to(1), ElementsAre("keep 7", "abc"));
@@ -236,7 +238,7 @@ TEST_F(RosterTest, AFullProcessEndsWhoLagsAndNobodyElse) {
   people[1]->flow->add(11);
   people[2]->flow->add(10);
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   send(x);
   EXPECT_THAT(told_to(1), ElementsAre("overloaded"));
   EXPECT_THAT(told_to(2), ElementsAre("abc"));
@@ -247,7 +249,7 @@ TEST_F(RosterTest, WhoIsDoomedGetsNothing) {
   hall.add(person(1, relay), true);
   people[1]->doomed = true;
   broadcast x;
-  x.portions = {{&relay, words("abc")}};
+  x.portions = {{{&relay, nullptr}, words("abc")}};
   send(x);
   EXPECT_THAT(told_to(1), IsEmpty());
   EXPECT_EQ(people[1]->flow->queued(), 0u);

@@ -70,6 +70,22 @@ TEST_F(WireTest, MoreThanExpectedIsKeptTogether) {
   EXPECT_EQ(x->frames(), 1u);
 }
 
+TEST_F(WireTest, FittingGivesBackWhatWasReservedForNothing) {
+  wire_builder b{1000};
+  b.append("hello");
+  b.end_frame(true);
+  b.fit();
+  EXPECT_EQ(live(), 5);
+  auto x = b.finish();
+  EXPECT_EQ(x->bytes(), "hello");
+  EXPECT_EQ(x->frames(), 1u);
+  EXPECT_TRUE(x->closes());
+  wire_builder little{6};
+  little.append("world");
+  little.fit(); // not worth a copy
+  EXPECT_EQ(live(), 11);
+}
+
 TEST_F(WireTest, ABlockIsCountedOnceHoweverManyHoldIt) {
   wire_builder b{100};
   b.append(std::string(100, 'x'));

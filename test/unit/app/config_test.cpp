@@ -85,6 +85,13 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--room-raw=read-only",
                  "--room-overflow=conflate",
                  "--room-write-delay=15ms",
+                 "--deflate=on",
+                 "--deflate-level=9",
+                 "--deflate-min=500",
+                 "--deflate-window=12",
+                 "--deflate-client-context",
+                 "--deflate-client-window=10",
+                 "--deflate-require-window",
                  "--bind=::1",
                  "--port=16",
                  "--origin=https://a.example",
@@ -247,6 +254,9 @@ TEST(ConfigTest, NumbersHaveBounds) {
          {"--write-timeout", "10ms", "10m", "9ms", "601s"},
          {"--inspect-every", "0", "24h", "-1s", "25h"},
          {"--room-write-delay", "0", "10s", "-1ms", "10001ms"},
+         {"--deflate-level", "1", "9", "0", "10"},
+         {"--deflate-window", "9", "15", "8", "16"},
+         {"--deflate-client-window", "9", "15", "8", "16"},
        }) {
     EXPECT_TRUE(accepted(x.flag, x.least)) << x.flag;
     EXPECT_TRUE(accepted(x.flag, x.most)) << x.flag;
@@ -326,7 +336,7 @@ TEST(ConfigTest, ARoomHasAName) {
 TEST(ConfigTest, ARoomHasOptionsOfItsOwn) {
   auto x = good({"--room",
                  "news,echo=off,members=500,raw=read-only,"
-                 "overflow=drop-oldest,write-delay=5ms",
+                 "overflow=drop-oldest,write-delay=5ms,deflate=on",
                  "--room", "other"});
   const auto& news = x.rooms.at(0).options;
   EXPECT_FALSE(news.echo);
@@ -334,6 +344,8 @@ TEST(ConfigTest, ARoomHasOptionsOfItsOwn) {
   EXPECT_EQ(news.raw, raw_access::read_only);
   EXPECT_EQ(news.overflow, overflow_policy::drop_oldest);
   EXPECT_EQ(news.write_delay, 5ms);
+  EXPECT_TRUE(news.compressed);
+  EXPECT_FALSE(x.rooms.at(1).options.compressed);
   EXPECT_TRUE(x.rooms.at(1).options.echo);
 }
 

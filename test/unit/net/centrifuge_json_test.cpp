@@ -735,6 +735,7 @@ TEST(CentrifugeJsonTest, S72_ReasonsHaveTheCodesThatClientsKnow) {
   EXPECT_EQ(closing(errc::not_available), "3508 not available");
   EXPECT_EQ(closing(errc::too_many_errors), "3509 too many errors");
   EXPECT_EQ(closing(errc::protocol_error), "1002 protocol error");
+  EXPECT_EQ(closing(errc::bad_deflate), "1007 not deflated");
   EXPECT_EQ(closing(errc::bad_utf8), "1007 not UTF-8");
   EXPECT_EQ(closing(errc::message_too_big), "1009 message too big");
 }

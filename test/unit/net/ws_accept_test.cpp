@@ -36,5 +36,13 @@ TEST(WsAccept, AnswerNamesTheSubprotocol) {
     std::string_view::npos);
 }
 
+TEST(WsAccept, AnswerNamesTheExtensions) {
+  auto chosen = make_upgrade_answer(
+    {"dGhlIHNhbXBsZSBub25jZQ==", "", "permessage-deflate; x"});
+  EXPECT_NE(chosen->bytes().find(
+              "\r\nSec-WebSocket-Extensions: permessage-deflate; x\r\n"),
+            std::string_view::npos);
+}
+
 } // namespace
 } // namespace greenroom::net

@@ -260,6 +260,9 @@ struct WsSessionTest : testing::Test {
                    sizeof(client_buffer));
     EXPECT_EQ(
       ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    // Small frames must not wait for the acknowledgement of those before them.
+    int now = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, sizeof(now));
     ws_request in;
     in.fd = unique_fd{
       ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
@@ -271,6 +274,7 @@ struct WsSessionTest : testing::Test {
     in.accepted = clock;
     in.key = key;
     in.subprotocol = subprotocol;
+    in.deflate = deflate;
     in.read_ahead = std::move(read_ahead);
     in.what.dialect = &dialect;
     in.what.flow = std::make_shared<flow_counter>();
@@ -364,6 +368,7 @@ struct WsSessionTest : testing::Test {
   io_loop loop{counts, &log, started()};
   ws_home home{loop, 0, desk, counts, {}};
   std::string subprotocol;
+  std::optional<deflate_terms> deflate;
   net::fd_watcher* former = nullptr;
   int send_buffer = 0;
   std::vector<flow_ptr> flows;
@@ -688,6 +693,214 @@ TEST_F(WsSessionTest, TextThatIsNotUtf8IsRefusedWith1007) { // RFC 6455 §8.1
   auto last = client.frame();
   ASSERT_TRUE(last);
   EXPECT_EQ(test::parse_close(last->second).code, 1007);
+}
+
+// -- compression (RFC 7692) -------------------------------------------------------
+
+const std::string deflated_hello{"\xf2\x48\xcd\xc9\xc9\x07\x00", 7}; // §7.2.3.1
+
+struct DeflateSessionTest : WsSessionTest {
+  DeflateSessionTest() { deflate = deflate_terms{15, 15, false, "the-answer"}; }
+
+  void send(client_end& client, std::string_view payload, std::uint8_t rsv = 4,
+            test::opcode op = test::opcode::text, bool fin = true) {
+    test::frame_spec spec;
+    spec.op = op;
+    spec.fin = fin;
+    spec.rsv = rsv;
+    client.send(test::make_frame(spec, payload));
+    run();
+  }
+
+  void expect_end(client_end& client, errc why, std::uint16_t code) {
+    run();
+    EXPECT_EQ(seen().closed, only(why));
+    say_goodbye(why);
+    run();
+    client.pull();
+    std::optional<std::pair<test::opcode, std::string>> last;
+    while (auto x = client.frame())
+      last = x;
+    ASSERT_TRUE(last);
+    EXPECT_EQ(test::parse_close(last->second).code, code);
+  }
+
+  std::string all_received() {
+    std::string out;
+    for (auto& x : seen().received)
+      out += (x.text ? "t:" : "b:") + x.bytes + ' ';
+    return out;
+  }
+};
+
+TEST_F(DeflateSessionTest, TheResponseSaysWhatWasAgreedOn) {
+  auto client = connect();
+  seen().socket->accept();
+  run();
+  client.pull();
+  EXPECT_NE(
+    client.response().find("\r\nSec-WebSocket-Extensions: the-answer\r\n"),
+    std::string::npos);
+  deflate.reset();
+  auto other = connect();
+  seen().socket->accept();
+  run();
+  other.pull();
+  EXPECT_EQ(other.response().find("Extensions"), std::string::npos);
+}
+
+TEST_F(DeflateSessionTest, S6_CompressedAndPlainMessagesMayAlternate) {
+  auto client = open();
+  send(client, deflated_hello);
+  send(client, "plain", 0);
+  send(client, deflated_hello, 4, test::opcode::binary);
+  send(client, "", 0, test::opcode::binary);
+  send(client, std::string(1, '\0'));
+  EXPECT_EQ(all_received(), "t:Hello t:plain b:Hello b: t: ");
+  EXPECT_EQ(seen().received[0].compressed_bytes, 7u);
+  EXPECT_EQ(seen().received[1].compressed_bytes, 0u);
+}
+
+TEST_F(DeflateSessionTest, ManyMessagesMayComeInOneSegment) {
+  home.limits.inbound_messages_max = 10'000;
+  auto client = open();
+  std::string all;
+  std::string expected;
+  for (int i = 0; i < 2000; ++i) {
+    test::frame_spec spec;
+    if (i % 3 == 0) {
+      spec.rsv = 4;
+      test::append_frame(all, spec, deflated_hello);
+      expected += "t:Hello ";
+    } else {
+      auto text = std::string(i % 700, 'x');
+      test::append_frame(all, spec, text);
+      expected += "t:" + text + ' ';
+    }
+    if (i % 5 == 0)
+      test::append_frame(all, {.op = test::opcode::ping}, "p");
+    if (all.size() > 20'000) {
+      client.send(std::exchange(all, {}));
+      run();
+      client.pull();
+    }
+  }
+  client.send(all);
+  run();
+  EXPECT_EQ(all_received(), expected);
+}
+
+TEST_F(DeflateSessionTest, S61_ACompressedMessageMayComeInFragments) {
+  auto client = open();
+  send(client, "", 4, test::opcode::text, false);
+  send(client, deflated_hello.substr(0, 3), 0, test::opcode::continuation,
+       false);
+  send(client, "", 0, test::opcode::ping);
+  send(client, deflated_hello.substr(3), 0, test::opcode::continuation, false);
+  send(client, "", 0, test::opcode::continuation);
+  EXPECT_EQ(all_received(), "t:Hello ");
+  send(client, "plain", 0);
+  EXPECT_EQ(all_received(), "t:Hello t:plain ");
+}
+
+TEST_F(DeflateSessionTest, BytesBehindTheHandshakeMayBeCompressed) {
+  test::frame_spec spec;
+  spec.rsv = 4;
+  auto client = open(test::make_frame(spec, deflated_hello));
+  EXPECT_EQ(all_received(), "t:Hello ");
+}
+
+TEST_F(DeflateSessionTest, S6_AMarkWhereNoneMayBeIsRefusedWith1002) {
+  auto broken = [&](std::uint8_t rsv, test::opcode op, bool begun = false) {
+    auto client = open();
+    if (begun)
+      send(client, deflated_hello.substr(0, 2), 4, test::opcode::text, false);
+    send(client, "abc", rsv, op);
+    expect_end(client, errc::protocol_error, 1002);
+    EXPECT_EQ(all_received(), "");
+  };
+  broken(4, test::opcode::ping);
+  broken(4, test::opcode::pong);
+  broken(4, test::opcode::close);
+  broken(4, test::opcode::continuation, true);
+  broken(4, test::opcode::text, true);
+  broken(6, test::opcode::text);
+  broken(2, test::opcode::text);
+}
+
+TEST_F(DeflateSessionTest, WhatCannotBeInflatedIsRefusedWith1007) {
+  for (auto payload :
+       {std::string{"\xff\xff\xff"}, deflated_hello.substr(0, 5)}) {
+    auto client = open();
+    send(client, payload);
+    send(client, deflated_hello); // is for nobody any more
+    expect_end(client, errc::bad_deflate, 1007);
+    EXPECT_EQ(all_received(), "");
+  }
+}
+
+TEST_F(DeflateSessionTest, TextHasToBeUtf8WhenItIsInflated) {
+  std::string stored{"\x00\x02\x00\xfd\xff\xc3\x28\x00", 8}; // not compressed
+  auto client = open();
+  send(client, stored, 4, test::opcode::binary);
+  EXPECT_EQ(all_received(), "b:\xc3\x28 ");
+  send(client, stored);
+  expect_end(client, errc::bad_utf8, 1007);
+}
+
+TEST_F(DeflateSessionTest, TheLimitIsForWhatComesOut) {
+  home.limits.message_bytes_max = 5;
+  auto ann = open();
+  send(ann, deflated_hello);
+  EXPECT_EQ(all_received(), "t:Hello ");
+  home.limits.message_bytes_max = 4;
+  auto bob = open();
+  send(bob, deflated_hello);
+  expect_end(bob, errc::message_too_big, 1009);
+  EXPECT_EQ(all_received(), "");
+}
+
+TEST_F(DeflateSessionTest, PlainMessagesHaveTheSameLimit) {
+  home.limits.message_bytes_max = 1000;
+  auto ann = open();
+  send(ann, std::string(1000, 'x'), 0);
+  EXPECT_EQ(seen().received.size(), 1u);
+  // Shorter than what a compressed one may be on the wire, and longer.
+  for (std::size_t size : {1001, 1100, 5000}) {
+    auto bob = open();
+    send(bob, std::string(size, 'x'), 0);
+    expect_end(bob, errc::message_too_big, 1009);
+    EXPECT_EQ(all_received(), "");
+  }
+  auto cid = open();
+  send(cid, std::string(600, 'x'), 0, test::opcode::text, false);
+  send(cid, std::string(600, 'x'), 0, test::opcode::continuation, false);
+  expect_end(cid, errc::message_too_big, 1009);
+}
+
+TEST_F(DeflateSessionTest, AFloodOfCompressedBytesIsRefusedAtItsHeader) {
+  home.limits.message_bytes_max = 1000;
+  auto client = open();
+  test::frame_spec spec;
+  spec.rsv = 4;
+  spec.claimed_length = 1 << 20;
+  client.send(test::make_frame(spec, "x"));
+  expect_end(client, errc::message_too_big, 1009);
+}
+
+TEST_F(DeflateSessionTest, S7112_AContextIsKeptWhereThatWasAgreedOn) {
+  const std::string again{"\xf2\x00\x11\x00\x00", 5}; // §7.2.3.2
+  deflate->client_context = true;
+  auto ann = open();
+  send(ann, deflated_hello);
+  send(ann, "plain", 0); // is no part of it
+  send(ann, again);
+  EXPECT_EQ(all_received(), "t:Hello t:plain t:Hello ");
+  deflate->client_context = false;
+  auto bob = open();
+  send(bob, deflated_hello);
+  send(bob, again);
+  expect_end(bob, errc::bad_deflate, 1007);
 }
 
 TEST_F(WsSessionTest, ReadingPausesUntilMessagesWereTaken) {
