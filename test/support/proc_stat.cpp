@@ -58,6 +58,17 @@ proc_stat read_proc_stat(pid_t pid) {
   return result;
 }
 
+std::size_t peak_rss(pid_t pid) {
+  std::istringstream status{read_text(pid, "status")};
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:") {
+      std::size_t kib = 0;
+      status >> kib;
+      return kib * 1024;
+    }
+  throw std::runtime_error(fmt::format("no VmHWM of {}", pid));
+}
+
 std::size_t count_fds(pid_t pid) {
   std::size_t result = 0;
   for (auto& x :

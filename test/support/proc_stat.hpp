@@ -27,6 +27,10 @@ struct proc_stat {
 /// @throws std::runtime_error if there is no such process
 proc_stat read_proc_stat(pid_t pid);
 
+/// The most bytes that were ever resident at once.
+/// @throws std::runtime_error if there is no such process
+std::size_t peak_rss(pid_t pid);
+
 /// Open descriptors only, which is cheap; but for rings of io_uring.
 std::size_t count_fds(pid_t pid);
 

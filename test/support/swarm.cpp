@@ -1,5 +1,7 @@
 #include "test/support/swarm.hpp"
 
+#include "test/support/deflate_codec.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -173,10 +175,13 @@ void swarm::on_connected(index id) {
     return;
   }
   enter(who, client_state::handshaking);
+  auto headers = options_.headers;
+  if (!options_.deflate_offer.empty() && id % options_.deflate_every == 0)
+    headers.emplace_back("Sec-WebSocket-Extensions", options_.deflate_offer);
   who.request = make_handshake({.host = options_.host,
                                 .port = options_.port,
                                 .path = who.path,
-                                .headers = options_.headers,
+                                .headers = std::move(headers),
                                 .subprotocol = options_.subprotocol});
   who.out = who.request;
   write(id);
@@ -196,6 +201,7 @@ std::size_t swarm::parse_handshake(index id, std::string_view bytes) {
   if (auto fault = fault_of_handshake(response, who.request); !fault.empty())
     throw std::runtime_error("the server's handshake has " + fault);
   who.request = {};
+  who.deflate = response.header("Sec-WebSocket-Extensions").has_value();
   enter(who, client_state::open);
   watch(id);
   return size;
@@ -252,7 +258,7 @@ std::size_t swarm::parse_frames(index id, std::string_view bytes) {
     auto header = parse_frame_header(bytes);
     if (!header)
       break;
-    if (const auto* fault = fault_of_server_frame(*header, false))
+    if (const auto* fault = fault_of_server_frame(*header, who.deflate))
       throw std::runtime_error(fmt::format("the server sent {}", fault));
     if (bytes.size() - header->header_size < header->length)
       break;
@@ -299,6 +305,8 @@ void swarm::on_data(index id, const frame_header& header,
     throw std::runtime_error(first ? "a message begun within another"
                                    : "a message continued that was not begun");
   auto op = first ? header.op : who.fragment_op;
+  if (first)
+    who.deflated = header.rsv != 0;
   if (!first || !header.fin) {
     who.fragments += payload;
     who.fragment_op = op;
@@ -306,6 +314,12 @@ void swarm::on_data(index id, const frame_header& header,
     if (who.fragmented)
       return;
     payload = who.fragments;
+  }
+  std::string inflated;
+  if (who.deflated) {
+    ++deflated_messages_;
+    inflated = inflate_message(payload);
+    payload = inflated;
   }
   ++who.messages;
   ++messages_;

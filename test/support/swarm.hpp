@@ -30,6 +30,10 @@ struct swarm_options {
   /// Further fields of every handshake.
   header_list headers = {};
   std::string subprotocol = {};
+  /// What every `deflate_every`th client offers as Sec-WebSocket-Extensions. Where
+  /// the server agrees, its messages are inflated before a handler gets them.
+  std::string deflate_offer = {};
+  std::size_t deflate_every = 1;
   /// For waits that name no other.
   std::chrono::milliseconds timeout = std::chrono::seconds{30};
 };
@@ -135,6 +139,9 @@ public:
 
   std::uint64_t messages() const { return messages_; }
 
+  /// How many of them came compressed.
+  std::uint64_t deflated_messages() const { return deflated_messages_; }
+
   /// Bytes that wait in us because the kernel takes no more.
   std::size_t unsent(index id) const { return clients_.at(id).out.size(); }
 
@@ -152,6 +159,8 @@ private:
     bool dirty = false;
     bool close_sent = false;
     bool fragmented = false;
+    bool deflate = false;  // was agreed on
+    bool deflated = false; // the current message is
     opcode fragment_op = opcode::text;
     std::uint32_t events = 0;
     int refusal = 0;
@@ -195,6 +204,7 @@ private:
   std::vector<index> dirty_;
   std::vector<std::string> faults_;
   std::uint64_t messages_ = 0;
+  std::uint64_t deflated_messages_ = 0;
 };
 
 } // namespace greenroom::test

@@ -155,6 +155,13 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_EQ(x.room_defaults.raw, raw_access::read_only);
   EXPECT_EQ(x.room_defaults.overflow, overflow_policy::conflate);
   EXPECT_EQ(x.room_defaults.write_delay, 15ms);
+  EXPECT_TRUE(x.room_defaults.compressed);
+  EXPECT_EQ(x.session.deflate.level, 9);
+  EXPECT_EQ(x.session.deflate.bytes_min, 500u);
+  EXPECT_EQ(x.session.deflate.window_bits, 12);
+  EXPECT_TRUE(x.session.deflate.client_context);
+  EXPECT_EQ(x.session.deflate.client_window_bits, 10);
+  EXPECT_TRUE(x.session.deflate.require_client_window);
   EXPECT_EQ(x.listener.bind, "::1");
   EXPECT_EQ(x.listener.port, 16);
   EXPECT_THAT(x.http.origins, ElementsAre("https://a.example", "*"));
