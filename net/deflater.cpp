@@ -19,9 +19,12 @@ namespace {
 // Ends every flush of zlib and is not sent (RFC 7692 §7.2.1).
 constexpr std::size_t flush_mark_bytes = 4;
 
-// zlib's default: a table of 64 KiB that every message clears, 1 us. Less is
-// quicker for small messages and slower from 4 KiB on.
-constexpr int memory_level = 8;
+// 8 is zlib's default: a table of 64 KiB that every message clears, 1 us. Less is
+// quicker for small messages and slower from 4 KiB on; but a small window goes
+// through the table whenever it is full.
+constexpr int memory_level(int window_bits) noexcept {
+  return window_bits < 12 ? 5 : 8;
+}
 
 // What a thread's buffer may keep between two blocks.
 constexpr std::size_t kept_bytes_max = std::size_t{256} * 1024;
@@ -32,8 +35,8 @@ public:
   stream(int level, int window_bits)
     : level_(level), window_bits_(window_bits) {
     // Negative: without zlib's own header and check sum.
-    if (::deflateInit2(&zlib_, level, Z_DEFLATED, -window_bits, memory_level,
-                       Z_DEFAULT_STRATEGY)
+    if (::deflateInit2(&zlib_, level, Z_DEFLATED, -window_bits,
+                       memory_level(window_bits), Z_DEFAULT_STRATEGY)
         != Z_OK)
       throw std::bad_alloc();
   }

@@ -64,10 +64,19 @@ frame_marks::kind frame_marks::next() noexcept {
     return kind::plain;
   auto result = kinds_[first_++];
   if (first_ == kinds_.size()) {
-    kinds_.clear();
+    forget();
+  } else if (first_ >= 64 && first_ * 2 >= kinds_.size()) {
+    // A client that never pauses has always begun another one.
+    kinds_.erase(kinds_.begin(),
+                 kinds_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }
   return result;
+}
+
+void frame_marks::forget() noexcept {
+  kinds_.clear();
+  first_ = 0;
 }
 
 } // namespace greenroom::net

@@ -28,6 +28,12 @@ public:
   /// Of the next message that Beast begins to deliver.
   kind next() noexcept;
 
+  /// Nobody will ask for the kinds of what came so far.
+  void forget() noexcept;
+
+  /// Bytes it takes for messages, for tests.
+  std::size_t memory() const noexcept { return kinds_.capacity(); }
+
 private:
   char begin_frame(char first);
 

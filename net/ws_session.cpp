@@ -301,6 +301,8 @@ void ws_session::on_read(beast::error_code ec, std::size_t n) {
   }
   if (phase_ != phase::open || told_) {
     in_message_ = false; // whatever still comes is for nobody
+    if (unpacks_)
+      unpacks_->marks.forget();
     read();
     return;
   }

@@ -116,3 +116,27 @@ test('a page of another origin is kept out', async (t) => {
   }), broker.centrifuge), 'refusal');
   assert.equal(code, 1006);
 });
+
+test('a tab is sent less where the broker compresses', async (t) => {
+  const broker = await startBroker(t, '--deflate', '--room', 'lobby');
+  const raw = await startSocket(t, broker.room('lobby'),
+    { perMessageDeflate: false });
+  const page = await openPage(t, `http://127.0.0.1:${broker.port}/ready`);
+  const texts = ['short', 'to be compressed, '.repeat(1000), 'grüße '.repeat(99)];
+  const seen = await within(page.evaluate(([url, all]) => new Promise(
+    (resolve) => {
+      const socket = new WebSocket(url);
+      const heard = [];
+      socket.onopen = () => all.forEach((x) => socket.send(x));
+      socket.onmessage = (x) => {
+        heard.push(x.data);
+        if (heard.length === all.length)
+          resolve({ heard, extensions: socket.extensions });
+      };
+      socket.onclose = (x) => resolve({ code: x.code });
+    }), [broker.room('lobby'), texts]), 'its own messages');
+  assert.deepEqual(seen.heard, texts);
+  assert.match(seen.extensions, /^permessage-deflate.*client_max_window_bits=11/);
+  await raw.upTo(texts.length);
+  assert.deepEqual(raw.lines, texts);
+});

@@ -146,4 +146,29 @@ TEST(FrameMarksTest, KindsComeInOrderWhileOthersArrive) {
   }
 }
 
+TEST(FrameMarksTest, AClientThatNeverPausesTakesNoMemory) {
+  frame_marks marks;
+  auto send = [&] {
+    auto bytes = make_frame(spec(opcode::text, true, rsv1), "x");
+    marks.pass(bytes);
+  };
+  send();
+  for (int i = 0; i < 100'000; ++i) {
+    send(); // always one more that was not begun
+    marks.next();
+  }
+  EXPECT_LE(marks.memory(), 512u);
+}
+
+TEST(FrameMarksTest, WhatIsForNobodyTakesNoMemory) {
+  frame_marks marks;
+  for (int i = 0; i < 100'000; ++i) {
+    auto bytes = make_frame(spec(opcode::text, true, rsv1), "x");
+    marks.pass(bytes);
+    if (i % 100 == 0)
+      marks.forget();
+  }
+  EXPECT_LE(marks.memory(), 512u);
+}
+
 } // namespace
