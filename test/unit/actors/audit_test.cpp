@@ -221,7 +221,7 @@ TEST_F(AuditTest, AMemberThatATurnMissedIsFound) {
   broadcast what;
   what.events = 1;
   what.last = 8;
-  what.portions.push_back({&talk, make_wire({"x"})});
+  what.portions.push_back({{&talk, nullptr}, make_wire({"x"})});
   members.deliver_all(what, overflow_policy::disconnect, env.member, counts);
   auditor audits{env, at(0), env.supervisor->address()};
   at(0).enter();
