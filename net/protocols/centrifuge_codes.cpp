@@ -46,6 +46,7 @@ centrifuge_error centrifuge_error_of(errc why) noexcept {
     case errc::header_too_big:
     case errc::protocol_error:
     case errc::bad_utf8:
+    case errc::bad_deflate:
     case errc::unsupported_data:
     case errc::upgrade_required:
     case errc::handshake_timeout:
