@@ -39,7 +39,7 @@ bool fan_out::go_on() {
 }
 
 void fan_out::release() {
-  members_.release(env_.member);
+  members_.release(env_.member, *env_.counts);
   catch_up_.look_at(members_);
 }
 

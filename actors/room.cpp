@@ -383,17 +383,19 @@ std::shared_ptr<broadcast> room::encode_turn() {
   out->portions.reserve(variants_.size());
   const protocol* dialect = nullptr;
   wire_ptr plain;
+  std::size_t untold = 0;
   for (auto& [to, members] : variants_) {
     if (to.dialect != dialect) {
       dialect = to.dialect;
       plain = dialect->encode(all, 0);
+      untold = static_cast<std::size_t>(
+        std::count_if(turn_.begin(), turn_.end(),
+                      [dialect](auto& e) { return !dialect->tells(e); }));
     }
     auto packed = to.compressed != nullptr && options_.compressed;
     out->portions.push_back(
-      {to, packed ? to.compressed->compress(plain) : plain});
-    for (auto& e : turn_)
-      if (!dialect->tells(e))
-        env_.counts->untold.add(static_cast<std::int64_t>(members));
+      {to, packed ? to.compressed->compress(plain) : plain, untold});
+    env_.counts->untold.add(static_cast<std::int64_t>(members * untold));
   }
   client_id last = 0;
   for (auto& e : turn_) {
@@ -402,8 +404,13 @@ std::shared_ptr<broadcast> room::encode_turn() {
     last = e.from;
     if (sees_itself(e.from) || out->cuts.contains(e.from))
       continue;
-    if (auto* its = dialect_of(e.from))
+    if (auto* its = dialect_of(e.from)) {
       out->cuts.emplace(e.from, its->encode(all, e.from));
+      auto own = std::count_if(turn_.begin(), turn_.end(), [&](auto& x) {
+        return x.from == e.from && its->tells(x);
+      });
+      out->cut_events.emplace(e.from, static_cast<std::size_t>(own));
+    }
   }
   if (options_.overflow == overflow_policy::conflate)
     encode_latest(*out);

@@ -92,7 +92,7 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
                      metrics& counts) {
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
-  std::int64_t deliveries = 0;
+  std::size_t deliveries = 0;
   for (; at.group < groups_.size(); ++at.group, at.seat = 0) {
     auto& g = groups_[at.group];
     auto portion = std::find_if(what.portions.begin(), what.portions.end(),
@@ -106,16 +106,21 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
     for (; at.seat < end; ++at.seat) {
       auto& s = g.seats[at.seat];
       const auto* mine = &portion->bytes;
+      auto events = what.events - portion->untold;
       if (!s.echo && !what.cuts.empty())
-        if (auto i = what.cuts.find(s.who->id); i != what.cuts.end())
+        if (auto i = what.cuts.find(s.who->id); i != what.cuts.end()) {
           mine = &i->second;
+          if (auto n = what.cut_events.find(i->first);
+              n != what.cut_events.end())
+            events -= n->second;
+        }
       if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
         continue;
       if (crowded && s.who->flow->queued() > limits.lagging_bytes) {
         sentence(*s.who, errc::overloaded);
         continue;
       }
-      if (s.held && !let_go(s, limits)) {
+      if (s.held && !let_go(s, limits, counts)) {
         hold(s, what, p, limits, counts);
         continue;
       }
@@ -126,17 +131,17 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
           s.who->flow->sub(size);
           hold(s, what, p, limits, counts);
         } else if (overflow(*s.who, *mine, policy, limits, counts)) {
-          ++deliveries;
+          deliveries += events;
         }
       } else {
-        ++deliveries;
+        deliveries += events;
         tell(s.who->writer, greenroom::deliver{*mine});
       }
     }
     if (at.seat < g.seats.size())
       break;
   }
-  counts.deliveries.add(deliveries * static_cast<std::int64_t>(what.events));
+  counts.deliveries.add(static_cast<std::int64_t>(deliveries));
   if (at.group < groups_.size())
     return false;
   head_ = std::max(head_, what.last);
@@ -190,23 +195,24 @@ void roster::hold(seat& to, const broadcast& what, std::size_t portion,
     .add(static_cast<std::int64_t>(dropped));
 }
 
-bool roster::let_go(seat& to, const member_options& limits) {
+bool roster::let_go(seat& to, const member_options& limits, metrics& counts) {
   if (to.who->flow->queued() > limits.outbound_bytes_max / 2)
     return false;
   for (auto& [from, what] : to.held->events) {
     to.who->flow->add(what->size());
     tell(to.who->writer, greenroom::deliver{std::move(what)});
   }
+  counts.deliveries.add(static_cast<std::int64_t>(to.held->events.size()));
   to.held.reset();
   --holding_;
   return true;
 }
 
-void roster::release(const member_options& limits) {
+void roster::release(const member_options& limits, metrics& counts) {
   for (auto& g : groups_)
     for (auto& s : g.seats)
       if (s.held)
-        let_go(s, limits);
+        let_go(s, limits, counts);
 }
 
 // -- answers ------------------------------------------------------------------------

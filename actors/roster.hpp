@@ -31,12 +31,15 @@ struct variant {
 struct broadcast {
   struct portion {
     variant to;
-    wire_ptr bytes; ///< null: the dialect has no word for it
+    wire_ptr bytes;         ///< null: the dialect has no word for it
+    std::size_t untold = 0; ///< events that the dialect has no word for
   };
 
   std::vector<portion> portions;
   /// Members that must not see all of it, with what they do see (null: nothing).
   std::unordered_map<client_id, wire_ptr> cuts;
+  /// How many events they do not see that others of their dialect do.
+  std::unordered_map<client_id, std::size_t> cut_events;
   std::size_t events = 0;
   std::uint64_t last = 0; ///< offset of the last event
 
@@ -125,7 +128,7 @@ public:
   bool holding() const noexcept { return holding_ > 0; }
 
   /// Sends what is held back to members that have caught up to half their limit.
-  void release(const member_options& limits);
+  void release(const member_options& limits, metrics& counts);
 
 private:
   struct place {
@@ -135,7 +138,7 @@ private:
 
   void hold(seat& to, const broadcast& what, std::size_t portion,
             const member_options& limits, metrics& counts);
-  bool let_go(seat& to, const member_options& limits);
+  bool let_go(seat& to, const member_options& limits, metrics& counts);
 
   std::size_t holding_ = 0; // seats with something held back
   std::uint64_t head_ = 0;

@@ -43,6 +43,23 @@ TEST_F(RoomTest, EveryMemberGetsAPublicationAndSoDoesItsSender) {
   EXPECT_EQ(counts.deliveries.get(), 2);
 }
 
+TEST_F(RoomTest, ADeliveryIsAMessageThatAMemberGets) {
+  start();
+  auto ann = connect("lobby", {.on = 0, .echo = false});
+  auto bob = connect("lobby", {.on = 0});
+  auto cid = connect("lobby", {.on = 1, .echo = false});
+  ann->emit("1");
+  ann->emit("2");
+  bob->emit("3");
+  cid->emit("4");
+  run();
+  EXPECT_EQ(counts.publications.get(), 4);
+  EXPECT_THAT(ann->got, SizeIs(2));
+  EXPECT_THAT(bob->got, SizeIs(4));
+  EXPECT_THAT(cid->got, SizeIs(3));
+  EXPECT_EQ(counts.deliveries.get(), 9);
+}
+
 TEST_F(RoomTest, EveryMemberGetsEverythingInTheSameOrder) {
   unit_count = 3;
   start();
@@ -719,6 +736,8 @@ TEST_F(SlowMemberTest, ConflateKeepsTheLatestOfEachPublisher) {
                                {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 102, 15}));
   publish(ann, 16, 16);
   EXPECT_EQ(numbers(*bob).back(), 16);
+  EXPECT_EQ(static_cast<std::size_t>(counts.deliveries.get()),
+            ann->got.size() + bob->got.size() + cid->got.size());
 }
 
 TEST_F(SlowMemberTest, AMemberWithoutEchoMissesNothingOfItsOwn) {

@@ -97,6 +97,19 @@ TEST_F(RosterTest, EachDialectGetsItsOwnBytes) {
   EXPECT_EQ(people[1]->flow->queued(), 5u);
 }
 
+TEST_F(RosterTest, WhatADialectCannotTellIsNotDelivered) {
+  hall.add(person(1, relay), true);
+  hall.add(person(2, talk), false);
+  broadcast x;
+  x.portions = {{{&relay, nullptr}, words("all three"), 0},
+                {{&talk, nullptr}, words("two"), 1}};
+  x.cuts.emplace(2, words("one"));
+  x.cut_events.emplace(2, 1);
+  x.events = 3;
+  send(x);
+  EXPECT_EQ(counts.deliveries.get(), 3 + 1);
+}
+
 TEST_F(RosterTest, ADialectWithoutAWordForItGetsNothing) {
   hall.add(person(1, relay), true);
   broadcast x;
