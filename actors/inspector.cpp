@@ -263,7 +263,7 @@ void inspector::finish_walk() {
   home().charge_sampling(thread_time() - begin);
   if (std::exchange(snapshot_walks_, false)) {
     sample_ = std::make_unique<unit_sample>(sum_);
-    write_snapshot();
+    ask_for_books();
   }
   start_walk();
 }
@@ -328,14 +328,19 @@ void inspector::beat() {
   home().timers().arm_in(pulse_, env_.inspection.every);
   sample_.reset();
   books_.reset();
+  snapshot_wanted_ = true;
+  start_walk();
+}
+
+// Behind the walk, which would else find this question waiting in the supervisor's
+// mailbox and call it the one that lags.
+void inspector::ask_for_books() {
   auto me = self();
   tell(env_.supervisor,
        ask_books{
          {}, 0, [me](const books& x, const caf::actor&, const member_ptr&) {
            tell(me, counted{x});
          }});
-  snapshot_wanted_ = true;
-  start_walk();
 }
 
 void inspector::write_snapshot() {

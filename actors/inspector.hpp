@@ -66,6 +66,7 @@ private:
   overview sum_up() const;
 
   void beat();
+  void ask_for_books();
   void write_snapshot();
   void note_latency();
 

@@ -18,8 +18,9 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// Both are counted in 32 bits and wrap around.
 std::uint64_t depth_of(const actor_stats& x) noexcept {
-  return x.received - x.handled;
+  return static_cast<std::uint32_t>(x.received - x.handled);
 }
 
 std::uint64_t id_of(const caf::actor& x) noexcept {
@@ -110,6 +111,7 @@ void probe::finish() {
   auto& sample = found_->sample;
   sample.unit = home().id();
   sample.turns = home().turns();
+  sample.handled = home().handled();
   auto& row = found_->unit;
   row.unit = home().id();
   for (auto n : sample.actors)
@@ -136,11 +138,10 @@ void probe::look_at(const actor& x) {
 void probe::count(const actor& x, const actor_stats& s) {
   auto& sum = found_->sample;
   auto depth = depth_of(s);
-  auto first = sum.handled == 0;
+  auto first = sum.busiest.id == 0;
   ++sum.actors[static_cast<std::size_t>(x.kind())];
   sum.depth += depth;
   sum.depth_max = std::max(sum.depth_max, s.depth_max);
-  sum.handled += s.handled;
   if (x.kind() == actor_kind::writer)
     sum.bytes_queued += static_cast<const writer&>(x).queued();
   else if (x.kind() == actor_kind::room)

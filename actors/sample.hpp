@@ -29,7 +29,7 @@ struct unit_sample {
     actors{};
   std::uint64_t depth = 0;     ///< messages that wait, all actors
   std::uint64_t depth_max = 0; ///< the most that ever waited for one
-  std::uint64_t handled = 0;
+  std::uint64_t handled = 0; ///< since the start, by actors that ended as well
   std::uint64_t memberships = 0;
   std::uint64_t bytes_queued = 0; ///< under way to members, all writers
   notable_actor busiest;

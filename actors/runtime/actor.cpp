@@ -157,6 +157,7 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
     wait_max_ = std::max(wait_max_, wait_last_);
   }
   auto result = resume_later;
+  const auto handled_before = handled_;
   try {
     if (!started_) {
       started_ = true;
@@ -204,6 +205,7 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
   }
   auto end = nanoseconds_now();
   home_.resume_started_ = end;
+  home_.handled_ += handled_ - handled_before;
   busy_ += static_cast<std::uint64_t>(end - begin);
   if (timed)
     resumed(

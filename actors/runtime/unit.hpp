@@ -103,6 +103,9 @@ public:
 
   std::uint64_t turns() const noexcept { return turns_; }
 
+  /// Messages that its actors have handled, those that have ended included.
+  std::uint64_t handled() const noexcept { return handled_; }
+
   /// Begins a walk over the live actors that may take many turns. There is one
   /// walk at a time: a new one ends the old one.
   void begin_walk() noexcept { cursor_ = live_; }
@@ -157,6 +160,7 @@ private:
   actor* live_ = nullptr;
   std::size_t live_count_ = 0;
   std::uint64_t turns_ = 0;
+  std::uint64_t handled_ = 0;
   std::int64_t resume_started_ = 0;
   const actor* cursor_ = nullptr;
   std::vector<std::function<void()>> next_turn_;

@@ -239,6 +239,24 @@ TEST_F(SnapshotTest, ItCountsWhoIsThere) {
   EXPECT_NE(field(line, "lagging_kind"), "");
 }
 
+TEST_F(SnapshotTest, WorkOfActorsThatEndedIsNotForgotten) {
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  for (int i = 0; i < 20; ++i) {
+    ann->emit("x");
+    run();
+  }
+  advance(11s);
+  auto handled = [this] {
+    return std::stoi(field(last_snapshot(), "messages_handled"));
+  };
+  const auto before = handled();
+  EXPECT_GE(before, 60); // its reader, its room and its writer
+  ann->hang_up();
+  advance(11s);
+  EXPECT_GE(handled(), before);
+}
+
 TEST_F(SnapshotTest, NoFieldComesTwice) {
   start();
   auto ann = connect();
