@@ -31,9 +31,7 @@ public:
 
   void accept() override {}
   void refuse(errc) override {}
-  void append(wire_ptr what, retention) override {
-    flow_->sub(what->size());
-  }
+  void append(wire_ptr what, retention) override { flow_->sub(what->size()); }
   std::uint64_t drop_oldest(std::uint64_t) override { return 0; }
   void taken(std::size_t) override {}
   void close(farewell) override {}
