@@ -129,8 +129,10 @@ protected:
 } // namespace
 
 TEST_F(SlowMemberTest, TheOthersLoseNothingAndMemoryStaysWithinTheLimit) {
-  // The same without it: what the traffic itself takes at most.
+  // The same without it, twice: what the traffic itself takes at most, which a first
+  // run does not always reach.
   auto before = run(published_bytes);
+  before = std::max(before, run(published_bytes));
   auto slow = slow_member();
   auto first = sent;
   auto most = run(published_bytes);
