@@ -102,7 +102,7 @@ bool reader::receive(caf::mailbox_element& in) {
     },
     [this](written& x) { quit(x.why); },
     [this](show_box& x) {
-      x.told(who_->box ? who_->box->rows(home().now())
+      x.told(who_->box ? who_->box->rows(home().now_ms())
                        : std::vector<box_row>{});
     },
     [this](attach_tap& x) {
@@ -115,13 +115,12 @@ void reader::note(const box_note& x) {
   if (!who_->box)
     return;
   timed = true;
-  who_->box->note(home().now(), x);
+  who_->box->note(home().now_ms(), waited(), x);
 }
 
-void reader::resumed(std::chrono::nanoseconds wait,
-                     std::chrono::nanoseconds run) {
+void reader::took(std::chrono::nanoseconds run) {
   if (who_->box)
-    who_->box->timed(wait, run);
+    who_->box->took(run);
 }
 
 std::uint64_t reader::parent() const {
@@ -148,7 +147,7 @@ void reader::close_box(errc why) {
     e.what = happening::black_box;
     e.client = who_->id;
     e.why = why;
-    e.text = who_->box->text(home().now());
+    e.text = who_->box->text(home().now_ms());
     home().report_box(std::move(e));
   }
   who_->box.reset();

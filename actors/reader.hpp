@@ -35,8 +35,7 @@ protected:
   bool receive(caf::mailbox_element& in) override;
   void link_down(const caf::exit_msg& x) override;
   void stopped(errc why) override;
-  void resumed(std::chrono::nanoseconds wait,
-               std::chrono::nanoseconds run) override;
+  void took(std::chrono::nanoseconds run) override;
   bool linked_by(caf::attachable& x) const override;
 
 private:

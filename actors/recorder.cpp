@@ -49,43 +49,32 @@ std::uint64_t trace_tap::take(std::vector<box_row>& rows) {
 
 // -- recorder -----------------------------------------------------------------------
 
-void recorder::timed(std::chrono::nanoseconds wait,
-                     std::chrono::nanoseconds run) noexcept {
-  auto units = [](std::chrono::nanoseconds x, std::int64_t most) {
-    return static_cast<std::uint16_t>(
-      std::clamp<std::int64_t>(x.count() / 16'000, 0, most));
-  };
-  auto waited = units(wait, 0xFFFF);
-  auto ran = units(run, 0x7FFF);
-  auto first = std::max(timed_, next_ - std::min(next_, mask_ + 1));
-  for (auto i = first; i != next_; ++i) {
-    ring_[i & mask_].wait = waited;
-    ring_[i & mask_].run = ran & 0x7FFF;
-  }
-  timed_ = next_;
+void recorder::took(std::chrono::nanoseconds run) noexcept {
+  ring_[(next_ - 1) & mask_].run = static_cast<std::uint16_t>(
+    std::min<std::int64_t>(run.count() >> 14, 0xFFFF));
 }
 
-box_row recorder::row_of(const entry& e, steady_time now) const {
+box_row recorder::row_of(const entry& e, std::uint32_t now) const {
   box_row row;
-  auto age = milliseconds_of(now) - e.at; // wraps as both do
+  auto age = now - e.at; // wraps as both do
   row.at = unix_now() - age;
-  row.what = to_string(static_cast<box_event>(e.who >> 56));
+  row.what = to_string(static_cast<box_event>((e.who & ~reason_flag) >> 56));
   row.room = room_;
   row.client = client_;
   row.from = e.who & who_mask;
   row.bytes = e.bytes;
-  if (e.has_reason) {
+  if ((e.who & reason_flag) != 0) {
     row.code = static_cast<std::uint16_t>(e.offset >> 8);
     row.reason = to_string(static_cast<errc>(e.offset & 0xFF));
   } else {
     row.offset = e.offset;
   }
-  row.wait_us = e.wait * 16;
-  row.run_us = e.run * 16;
+  row.wait_us = std::int64_t{e.wait} * 16'384 / 1000;
+  row.run_us = std::int64_t{e.run} * 16'384 / 1000;
   return row;
 }
 
-std::vector<box_row> recorder::rows(steady_time now) const {
+std::vector<box_row> recorder::rows(std::uint32_t now) const {
   std::vector<box_row> result;
   auto count = std::min(next_, mask_ + 1);
   result.reserve(count);
@@ -94,15 +83,14 @@ std::vector<box_row> recorder::rows(steady_time now) const {
   return result;
 }
 
-std::string recorder::text(steady_time now) const {
+std::string recorder::text(std::uint32_t now) const {
   std::string result;
   auto count = std::min(next_, mask_ + 1);
   for (auto i = next_ - count; i != next_; ++i) {
     auto& e = ring_[i & mask_];
     auto row = row_of(e, now);
     fmt::format_to(std::back_inserter(result), "{}-{}ms {}",
-                   result.empty() ? "" : "; ", milliseconds_of(now) - e.at,
-                   row.what);
+                   result.empty() ? "" : "; ", now - e.at, row.what);
     if (row.from != 0)
       fmt::format_to(std::back_inserter(result), " from={}", row.from);
     if (row.bytes != 0)
@@ -124,23 +112,13 @@ void recorder::attach(std::shared_ptr<trace_tap> tap) {
   taps_->push_back(std::move(tap));
 }
 
-void recorder::follow(steady_time, const box_note& x) noexcept {
+void recorder::follow(const entry& e) noexcept {
   std::erase_if(*taps_, [](auto& t) { return t->over(); });
   if (taps_->empty()) {
     taps_.reset();
     return;
   }
-  box_row row;
-  row.at = unix_now();
-  row.what = to_string(x.what);
-  row.room = room_;
-  row.client = client_;
-  row.from = x.from;
-  row.bytes = x.bytes;
-  row.offset = x.offset;
-  row.code = x.code;
-  if (x.why != errc::none)
-    row.reason = to_string(x.why);
+  auto row = row_of(e, e.at);
   for (auto& t : *taps_)
     t->push(row);
 }

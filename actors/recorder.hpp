@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -87,27 +88,30 @@ public:
     : ring_(std::make_unique<entry[]>(size)),
       mask_(static_cast<std::uint32_t>(size - 1)) {}
 
-  void note(steady_time now, const box_note& x) noexcept {
-    auto& e = ring_[next_ & mask_];
-    ++next_;
-    e.who = (x.from & who_mask) | (static_cast<std::uint64_t>(x.what) << 56);
-    e.at = milliseconds_of(now);
+  /// @param now the unit's clock in milliseconds, its lower half
+  /// @param waited how long the message had waited, in units of 1.024 us
+  void note(std::uint32_t now, std::uint32_t waited,
+            const box_note& x) noexcept {
+    auto& e = ring_[next_++ & mask_];
+    auto has_reason = x.why != errc::none;
+    e.who = (x.from & who_mask) | (static_cast<std::uint64_t>(x.what) << 56)
+            | (has_reason ? reason_flag : 0);
+    e.at = now;
     e.bytes =
-      static_cast<std::uint32_t>(x.bytes < 0xFFFFFFFFU ? x.bytes : 0xFFFFFFFFU);
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(x.bytes, 0xFFFFFFFFU));
     // What ends has a reason, what is published an offset.
-    e.offset = x.why == errc::none ? static_cast<std::uint32_t>(x.offset)
-                                   : (static_cast<std::uint32_t>(x.code) << 8)
-                                       | static_cast<std::uint32_t>(x.why);
-    e.has_reason = x.why != errc::none;
-    e.wait = e.run = 0;
+    e.offset = has_reason ? (static_cast<std::uint32_t>(x.code) << 8)
+                              | static_cast<std::uint32_t>(x.why)
+                          : static_cast<std::uint32_t>(x.offset);
+    e.wait =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(waited >> 4, 0xFFFF));
+    e.run = 0;
     if (taps_ != nullptr) [[unlikely]]
-      follow(now, x);
+      follow(e);
   }
 
-  /// Says of what was noted since the last call how long it had waited and how
-  /// long it took: messages that were handled together share both.
-  void timed(std::chrono::nanoseconds wait,
-             std::chrono::nanoseconds run) noexcept;
+  /// Says of the last message how long it, and what was handled with it, took.
+  void took(std::chrono::nanoseconds run) noexcept;
 
   /// Whose box it is, for the rows.
   void belongs_to(client_id client, std::string room) {
@@ -116,41 +120,34 @@ public:
   }
 
   /// Oldest first.
-  std::vector<box_row> rows(steady_time now) const;
+  std::vector<box_row> rows(std::uint32_t now) const;
 
   /// As one line for the log.
-  std::string text(steady_time now) const;
+  std::string text(std::uint32_t now) const;
 
   void attach(std::shared_ptr<trace_tap> tap);
 
 private:
   static constexpr std::uint64_t who_mask = (std::uint64_t{1} << 56) - 1;
+  static constexpr std::uint64_t reason_flag = std::uint64_t{1} << 63;
 
   struct entry {
-    std::uint64_t who; // 56 bits, and 8 of the event
+    std::uint64_t who; // 56 bits, then 7 of the event and the reason's flag
     std::uint32_t at;  // milliseconds of the steady clock, the lower half
     std::uint32_t bytes;
     std::uint32_t offset; // its lower half, or code and reason
-    std::uint16_t wait;   // microseconds, in units of 16
-    std::uint16_t run : 15;
-    std::uint16_t has_reason : 1;
+    std::uint16_t wait;   // in units of 16.384 us, as is
+    std::uint16_t run;
   };
 
   static_assert(sizeof(entry) == 24);
 
-  static std::uint32_t milliseconds_of(steady_time x) noexcept {
-    using namespace std::chrono;
-    return static_cast<std::uint32_t>(
-      duration_cast<milliseconds>(x.time_since_epoch()).count());
-  }
-
-  void follow(steady_time now, const box_note& x) noexcept;
-  box_row row_of(const entry& e, steady_time now) const;
+  void follow(const entry& e) noexcept;
+  box_row row_of(const entry& e, std::uint32_t now) const;
 
   std::unique_ptr<entry[]> ring_;
   std::uint32_t mask_;
   std::uint32_t next_ = 0;
-  std::uint32_t timed_ = 0; // up to where
   client_id client_ = 0;
   std::string room_;
   std::unique_ptr<std::vector<std::shared_ptr<trace_tap>>> taps_;

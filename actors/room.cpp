@@ -41,7 +41,7 @@ bool room::receive(caf::mailbox_element& in) {
       }
     },
     [this](show_box& x) {
-      x.told(box_ ? box_->rows(home().now()) : std::vector<box_row>{});
+      x.told(box_ ? box_->rows(home().now_ms()) : std::vector<box_row>{});
     },
     [this](attach_tap& x) {
       open_box();
@@ -86,17 +86,18 @@ void room::open_box() {
     return;
   box_ = std::make_unique<recorder>(recorder::of_room);
   box_->belongs_to(0, name_);
-  timed = true;
 }
 
 void room::note(const box_note& x) {
-  if (box_)
-    box_->note(home().now(), x);
+  if (!box_)
+    return;
+  timed = true;
+  box_->note(home().now_ms(), waited(), x);
 }
 
-void room::resumed(std::chrono::nanoseconds wait,
-                   std::chrono::nanoseconds run) {
-  box_->timed(wait, run);
+void room::took(std::chrono::nanoseconds run) {
+  if (box_)
+    box_->took(run);
 }
 
 void room::proceed() {
@@ -116,10 +117,9 @@ void room::stopped(errc why) {
       e.what = happening::black_box;
       e.room = name_;
       e.why = why;
-      e.text = box_->text(home().now());
+      e.text = box_->text(home().now_ms());
       home().report_box(std::move(e));
     }
-    timed = false;
     box_.reset();
   }
   // A crash reaches the outlets through their links.
@@ -312,10 +312,10 @@ void room::take(post& x) {
   e.offset = ++offset_;
   turn_bytes_ += x.what.bytes.size();
   open_box();
-  box_->note(home().now(), {.what = box_event::post,
-                            .from = x.from,
-                            .bytes = x.what.bytes.size(),
-                            .offset = offset_});
+  note({.what = box_event::post,
+        .from = x.from,
+        .bytes = x.what.bytes.size(),
+        .offset = offset_});
   e.what = std::move(x.what);
   turn_.push_back(std::move(e));
   env_.counts->publications.add();

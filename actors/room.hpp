@@ -38,8 +38,7 @@ public:
 protected:
   bool receive(caf::mailbox_element& in) override;
   void stopped(errc why) override;
-  void resumed(std::chrono::nanoseconds wait,
-               std::chrono::nanoseconds run) override;
+  void took(std::chrono::nanoseconds run) override;
   void lost(caf::mailbox_element& in) override;
   void proceed() override;
   bool linked_by(caf::attachable& x) const override;

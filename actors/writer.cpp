@@ -16,7 +16,7 @@ bool writer::receive(caf::mailbox_element& in) {
     [this](trim& x) {
       auto dropped = socket_->drop_oldest(x.keep);
       if (who_->box)
-        who_->box->note(home().now(),
+        who_->box->note(home().now_ms(), waited(),
                         {.what = box_event::trim, .bytes = x.keep});
       who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
       counts_.dropped.add(static_cast<std::int64_t>(dropped));
@@ -39,16 +39,15 @@ void writer::append(deliver& x) {
     who_->open_box();
   if (who_->box) {
     timed = true;
-    who_->box->note(home().now(),
+    who_->box->note(home().now_ms(), waited(),
                     {.what = box_event::deliver, .bytes = x.what->size()});
   }
   socket_->append(std::move(x.what), x.how);
 }
 
-void writer::resumed(std::chrono::nanoseconds wait,
-                     std::chrono::nanoseconds run) {
+void writer::took(std::chrono::nanoseconds run) {
   if (who_->box)
-    who_->box->timed(wait, run);
+    who_->box->took(run);
 }
 
 std::uint64_t writer::parent() const {

@@ -207,10 +207,8 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
   home_.resume_started_ = end;
   home_.handled_ += handled_ - handled_before;
   busy_ += static_cast<std::uint64_t>(end - begin);
-  if (timed)
-    resumed(
-      std::chrono::nanoseconds{static_cast<std::int64_t>(wait_last_) * 1024},
-      std::chrono::nanoseconds{end - begin});
+  if (std::exchange(timed, false) && end - begin >= slow_resume.count())
+    took(std::chrono::nanoseconds{end - begin});
   if (!quitting_)
     return result;
   finish();

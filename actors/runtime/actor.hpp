@@ -135,9 +135,14 @@ protected:
   /// each that is sent to it afterwards. Any thread, also after `stopped`.
   virtual void lost(caf::mailbox_element&) {}
 
-  /// Called at the end of each resume, if `timed` was set: how long the mail that
-  /// was handled had waited, and how long all of it took.
-  virtual void resumed(std::chrono::nanoseconds, std::chrono::nanoseconds) {}
+  /// How long the mail that is handled now had waited, in units of 1.024 us.
+  std::uint32_t waited() const noexcept { return wait_last_; }
+
+  /// A resume that takes so long is told.
+  static constexpr std::chrono::nanoseconds slow_resume{65'536};
+
+  /// Called at the end of a slow resume in which `timed` was set.
+  virtual void took(std::chrono::nanoseconds) {}
 
   bool timed = false;
 

@@ -86,6 +86,7 @@ bool unit::turn() {
                            ? *options_.clock
                            : std::chrono::steady_clock::now());
   resume_started_ = now().time_since_epoch().count();
+  now_ms_ = static_cast<std::uint32_t>(resume_started_ / 1'000'000);
   auto polled = loop_.poll();
   if (!next_turn_.empty()) {
     auto work = std::exchange(next_turn_, {});

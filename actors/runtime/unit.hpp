@@ -56,6 +56,9 @@ public:
   /// The clock of the turn. Its thread only.
   steady_time now() const noexcept { return loop_.timers().now(); }
 
+  /// The same in milliseconds, the lower half: for notes.
+  std::uint32_t now_ms() const noexcept { return now_ms_; }
+
   /// One turn, without sleeping. @returns whether there is more to do at once
   bool turn();
 
@@ -162,6 +165,7 @@ private:
   std::uint64_t turns_ = 0;
   std::uint64_t handled_ = 0;
   std::int64_t resume_started_ = 0;
+  std::uint32_t now_ms_ = 0;
   const actor* cursor_ = nullptr;
   std::vector<std::function<void()>> next_turn_;
   std::chrono::nanoseconds sampling_cost_{0};

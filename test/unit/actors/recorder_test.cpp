@@ -27,7 +27,7 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-const steady_time start_of_time{1h};
+constexpr std::uint32_t start_of_time = 3'600'000;
 
 auto is(std::string_view what) {
   return Field(&box_row::what, std::string{what});
@@ -39,9 +39,9 @@ TEST(RecorderTest, ItKeepsTheLastOnes) {
   recorder box{8};
   for (std::uint64_t i = 1; i <= 20; ++i)
     box.note(
-      start_of_time + std::chrono::milliseconds{i},
+      start_of_time + static_cast<std::uint32_t>(i), 0,
       {.what = box_event::post, .from = i, .bytes = i * 10, .offset = i});
-  auto rows = box.rows(start_of_time + 20ms);
+  auto rows = box.rows(start_of_time + 20);
   ASSERT_THAT(rows, SizeIs(8));
   EXPECT_EQ(rows.front().from, 13u);
   EXPECT_EQ(rows.back().from, 20u);
@@ -53,30 +53,39 @@ TEST(RecorderTest, ItKeepsTheLastOnes) {
 
 TEST(RecorderTest, AnEndHasItsReasonAndCode) {
   recorder box{8};
-  box.note(start_of_time, {.what = box_event::socket_closed,
-                           .offset = 77,
-                           .why = errc::peer_closed,
-                           .code = 4999});
+  box.note(start_of_time, 0,
+           {.what = box_event::socket_closed,
+            .offset = 77,
+            .why = errc::peer_closed,
+            .code = 4999});
   auto rows = box.rows(start_of_time);
   EXPECT_EQ(rows[0].reason, "peer_closed");
   EXPECT_EQ(rows[0].code, 4999);
   EXPECT_EQ(rows[0].offset, 0u);
 }
 
-TEST(RecorderTest, WhatIsHandledTogetherSharesItsTimes) {
+TEST(RecorderTest, ItSaysHowLongAMessageWaitedAndASlowOneTook) {
   recorder box{8};
-  box.note(start_of_time, {.what = box_event::received});
-  box.timed(160us, 320us);
-  box.note(start_of_time, {.what = box_event::received});
-  box.note(start_of_time, {.what = box_event::received});
-  box.timed(1h, 1h);
+  box.note(start_of_time, 160, {.what = box_event::received}); // of 1.024 us
+  box.note(start_of_time, 0xFFFFFFFF, {.what = box_event::received});
+  box.took(320us);
+  box.note(start_of_time, 0, {.what = box_event::received});
+  box.took(1h);
   auto rows = box.rows(start_of_time);
-  EXPECT_EQ(rows[0].wait_us, 160);
-  EXPECT_EQ(rows[0].run_us, 320);
-  EXPECT_EQ(rows[1].wait_us, 0xFFFF * 16);
-  EXPECT_EQ(rows[2].run_us, 0x7FFF * 16);
-  EXPECT_EQ(box.text(start_of_time + 5ms).substr(0, 38),
-            "-5ms received wait=160us run=320us; -5");
+  EXPECT_EQ(rows[0].wait_us, 163);
+  EXPECT_EQ(rows[0].run_us, 0);
+  EXPECT_EQ(rows[1].wait_us, 1'073'725);
+  EXPECT_EQ(rows[1].run_us, 311); // in steps of 16.384 us
+  EXPECT_EQ(rows[2].wait_us, 0);
+  EXPECT_EQ(rows[2].run_us, 1'073'725);
+  EXPECT_EQ(box.text(start_of_time + 5).substr(0, 38),
+            "-5ms received wait=163us run=0us; -5ms");
+}
+
+TEST(RecorderTest, TheClockMayWrap) {
+  recorder box{8};
+  box.note(0xFFFFFFF0, 0, {.what = box_event::received});
+  EXPECT_EQ(box.text(0x10), "-32ms received");
 }
 
 TEST(RecorderTest, AnUnreadTapIsBounded) {
@@ -84,13 +93,13 @@ TEST(RecorderTest, AnUnreadTapIsBounded) {
   auto tap = std::make_shared<trace_tap>();
   box.attach(tap);
   for (std::size_t i = 0; i < trace_tap::rows_max + 7; ++i)
-    box.note(start_of_time, {.what = box_event::post});
+    box.note(start_of_time, 0, {.what = box_event::post});
   std::vector<box_row> rows;
   EXPECT_EQ(tap->take(rows), 7u);
   EXPECT_THAT(rows, SizeIs(trace_tap::rows_max));
   rows.clear();
   tap->end();
-  box.note(start_of_time, {.what = box_event::post});
+  box.note(start_of_time, 0, {.what = box_event::post});
   EXPECT_EQ(tap.use_count(), 1);
   EXPECT_EQ(tap->take(rows), 0u);
   EXPECT_THAT(rows, IsEmpty());
