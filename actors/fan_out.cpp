@@ -22,20 +22,22 @@ void fan_out::begin(std::shared_ptr<const broadcast> what) {
   at_ = {};
 }
 
-bool fan_out::go_on() {
+// The room waits before it sends, not behind it: what it sent last is acknowledged by
+// then, and a room without news waits for nobody.
+pacer::verdict fan_out::go_on() {
   if (done())
-    return false;
-  if (!members_.deliver(*what_, at_, env_.room.members_per_slice, overflow_,
-                        env_.member, *env_.counts))
-    return true;
-  if (turn_ != home_.turns()) {
-    turn_ = home_.turns();
-    turn_bytes_ = 0;
-  }
-  turn_bytes_ += bytes_of(*what_);
+    return pacer::verdict::go;
+  const bool first = at_.group == 0 && at_.seat == 0;
+  if (auto x = first ? pace_.judge() : pacer::verdict::go;
+      x != pacer::verdict::go)
+    return x;
+  if (!members_.deliver(*what_, at_, env_.room.members_per_slice,
+                        {overflow_, env_.member, *env_.counts, &pace_}))
+    return pacer::verdict::pause;
+  pace_.sent(bytes_of(*what_));
   what_.reset();
   catch_up_.look_at(members_);
-  return turn_bytes_ >= env_.member.outbound_bytes_max / env_.room.burst_share;
+  return pacer::verdict::go;
 }
 
 void fan_out::release() {
@@ -44,8 +46,9 @@ void fan_out::release() {
 }
 
 std::size_t fan_out::stop() noexcept {
-  std::size_t timers = catch_up_.armed() ? 1 : 0;
+  std::size_t timers = (catch_up_.armed() ? 1 : 0) + (pace_.armed() ? 1 : 0);
   catch_up_.disarm();
+  pace_.stop();
   what_.reset();
   members_ = {};
   return timers;

@@ -6,19 +6,20 @@
 
 #include "actors/catch_up.hpp"
 #include "actors/engine.hpp"
+#include "actors/pacer.hpp"
 #include "actors/roster.hpp"
 
 namespace greenroom {
 
 /// A room's way to its members on one unit, in slices: so many members per turn of
-/// the unit, and so many bytes. Plain: the room has one, and each of its outlets;
-/// they handle no message while it is not `done`.
+/// the unit, and bursts no faster than they are read. Plain: the room has one, and
+/// each of its outlets; they handle no message while it is not `done`.
 class fan_out {
 public:
   fan_out(const engine& env, unit& home, caf::actor_addr owner,
           overflow_policy overflow)
-    : env_(env), home_(home), overflow_(overflow),
-      catch_up_(home, std::move(owner)) {}
+    : env_(env), overflow_(overflow), catch_up_(home, std::move(owner)),
+      pace_(env, home) {}
 
   roster& members() noexcept { return members_; }
 
@@ -30,9 +31,9 @@ public:
   /// Whether every member has what was begun.
   bool done() const noexcept { return what_ == nullptr; }
 
-  /// Sends the next slice. @returns whether there is more to send, or so much was
-  /// sent that the rest of the burst has to wait: the owner pauses
-  bool go_on();
+  /// Sends the next slice, if members are ready for it. If it is not `done` then,
+  /// the owner does what is said and calls it again.
+  pacer::verdict go_on();
 
   /// Lets members that lag catch up, where the room conflates.
   void release();
@@ -42,15 +43,12 @@ public:
 
 private:
   const engine& env_;
-  unit& home_;
   overflow_policy overflow_;
   roster members_;
   catch_up catch_up_;
+  pacer pace_;
   std::shared_ptr<const broadcast> what_;
   roster::progress at_;
-  // Bytes that were sent to one member in a turn of the unit.
-  std::uint64_t turn_ = 0;
-  std::size_t turn_bytes_ = 0;
 };
 
 } // namespace greenroom

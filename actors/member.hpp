@@ -48,6 +48,9 @@ struct member {
   /// it, whoever answers takes it.
   std::uint32_t ticket_due = 0;
 
+  /// Until then no room rests for it: it did not get on. On its unit only.
+  steady_time unheeded_until{};
+
   /// The connection's black box, from the first message on. On its unit only:
   /// reader and writer share it.
   std::unique_ptr<recorder> box;

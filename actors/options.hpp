@@ -75,10 +75,13 @@ struct room_limits {
   /// unit, so that a huge room does not keep others waiting. 512 sends take some
   /// 3 ms.
   std::size_t members_per_slice = 512;
-  /// Share of a member's limit that a room sends in one turn of the unit: what a
-  /// burst brings more waits until the kernel was given that, or it would end
-  /// members that read as fast as they can.
+  /// Share of a member's limit that a room sends in one turn of the unit, and that
+  /// may wait for a member while the rest of a burst is sent: what comes faster than
+  /// members read has to wait, or it would end those that read as fast as they can.
   std::size_t burst_share = 4;
+  /// So long a room rests for such members in all; a tenth of the time that passes
+  /// is given back. Then its overflow policy decides.
+  std::chrono::milliseconds patience{1000};
 
   /// A turn buffer is sent when it holds so much: one slow member keeps at most
   /// this much alive per pointer.

@@ -93,7 +93,9 @@ void outlet::proceed() {
 }
 
 void outlet::send_on() {
-  if (here_.go_on())
+  if (auto x = here_.go_on(); x == pacer::verdict::rest)
+    rest();
+  else if (x == pacer::verdict::pause)
     pause();
   if (!here_.done())
     return;

@@ -418,7 +418,7 @@ std::shared_ptr<broadcast> room::encode_turn() {
 }
 
 // @returns whether every member here has all that was posted; if not, the room
-// pauses, and goes on in the unit's next turn
+// pauses or rests, and goes on later
 bool room::end_turn() {
   if (turn_.empty())
     return send_on();
@@ -444,7 +444,9 @@ bool room::end_turn() {
 bool room::send_on() {
   if (here_.done())
     return true;
-  if (here_.go_on())
+  if (auto x = here_.go_on(); x == pacer::verdict::rest)
+    rest();
+  else if (x == pacer::verdict::pause)
     pause();
   if (!here_.done())
     return false;

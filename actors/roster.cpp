@@ -1,8 +1,10 @@
 #include "actors/roster.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "actors/messages.hpp"
+#include "actors/pacer.hpp"
 #include "actors/runtime/actor.hpp"
 
 namespace greenroom {
@@ -88,8 +90,11 @@ bool overflow(member& who, const wire_ptr& what, overflow_policy policy,
 } // namespace
 
 bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
-                     overflow_policy policy, const member_options& limits,
-                     metrics& counts) {
+                     const terms& how) {
+  const auto& [policy, limits, counts, pace] = how;
+  // Never reached where nobody paces.
+  const auto much =
+    pace != nullptr ? pace->much() : std::numeric_limits<std::uint64_t>::max();
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::size_t deliveries = 0;
@@ -136,6 +141,8 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
       } else {
         deliveries += events;
         tell(s.who->writer, greenroom::deliver{*mine});
+        if (queued > much) [[unlikely]]
+          pace->has_much(s.who);
       }
     }
     if (at.seat < g.seats.size())
@@ -146,12 +153,6 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
     return false;
   head_ = std::max(head_, what.last);
   return true;
-}
-
-void roster::deliver_all(const broadcast& what, overflow_policy policy,
-                         const member_options& limits, metrics& counts) {
-  progress from_the_first;
-  deliver(what, from_the_first, index_.size(), policy, limits, counts);
 }
 
 // -- conflation -------------------------------------------------------------------

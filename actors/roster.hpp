@@ -17,6 +17,8 @@
 
 namespace greenroom {
 
+class pacer;
+
 /// Members who get the same bytes: they speak one dialect and agreed on one
 /// compression, or on none.
 struct variant {
@@ -112,17 +114,20 @@ public:
     std::size_t seat = 0;
   };
 
+  /// What holds for all that is sent.
+  struct terms {
+    overflow_policy policy;
+    const member_options& limits;
+    metrics& counts;
+    pacer* pace = nullptr; ///< hears of members that have much under way
+  };
+
   /// Sends a turn to the next `most` members; whoever has too much under way is
   /// treated as the room's policy says. Costs a message with a pointer per member.
   /// @param at where to go on; members must not change before it has been finished
   /// @returns whether all members have it
   bool deliver(const broadcast& what, progress& at, std::size_t most,
-               overflow_policy policy, const member_options& limits,
-               metrics& counts);
-
-  /// As `deliver`, to all at once.
-  void deliver_all(const broadcast& what, overflow_policy policy,
-                   const member_options& limits, metrics& counts);
+               const terms& how);
 
   /// Whether something is held back for a member: call `release` now and then.
   bool holding() const noexcept { return holding_ > 0; }

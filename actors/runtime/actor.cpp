@@ -165,6 +165,7 @@ caf::resumable::resume_result actor::resume(caf::execution_unit*,
       home_.adopt(*this);
       started();
     }
+    resting_ = false;
     if (std::exchange(paused_, false))
       proceed();
     for (std::size_t n = 0; n < max && !quitting_ && !paused_;) {

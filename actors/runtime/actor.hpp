@@ -154,6 +154,10 @@ protected:
   /// Then `proceed` is called, first.
   void pause() noexcept { paused_ = true; }
 
+  /// As `pause`, but does not keep the unit from sleeping: it goes on in the turn
+  /// that a socket, a timer or somebody's mail brings.
+  void rest() noexcept { paused_ = resting_ = true; }
+
   /// As `pause`, and handles the current message once more.
   /// @pre the handler has left it as it was
   void put_back() noexcept { paused_ = put_back_ = true; }
@@ -197,6 +201,7 @@ private:
   bool quitting_ = false;
   bool paused_ = false;
   bool put_back_ = false;
+  bool resting_ = false;
 };
 
 /// Whether one of our actors has ended. Any thread.

@@ -165,9 +165,11 @@ void unit::take_remote() noexcept {
 }
 
 void unit::ready_paused() noexcept {
-  for (auto* x : paused_)
-    push_ready(x);
-  paused_.clear();
+  for (auto* waiting : {&paused_, &resting_}) {
+    for (auto* x : *waiting)
+      push_ready(x);
+    waiting->clear();
+  }
 }
 
 std::size_t unit::run_ready(std::size_t budget) {
@@ -177,6 +179,7 @@ std::size_t unit::run_ready(std::size_t budget) {
     return 0;
   resume_started_ = std::chrono::steady_clock::now().time_since_epoch().count();
   std::size_t n = 0;
+  std::size_t rested = 0;
   while (n < budget) {
     auto* x = ready_head_;
     if (x == nullptr) {
@@ -191,7 +194,11 @@ std::size_t unit::run_ready(std::size_t budget) {
     ++n;
     if (x->resume(this, options_.messages_per_resume)
         == caf::resumable::resume_later) {
-      if (x->paused_) {
+      if (x->resting_) {
+        x->ready_since_.store(0, std::memory_order_relaxed); // not ready at all
+        resting_.push_back(x);
+        ++rested;
+      } else if (x->paused_) {
         x->ready_since_.store(resume_started_, std::memory_order_relaxed);
         paused_.push_back(x);
       } else
@@ -199,7 +206,7 @@ std::size_t unit::run_ready(std::size_t budget) {
     } else
       x->intrusive_ptr_release_impl();
   }
-  return n;
+  return n - rested;
 }
 
 // -- inspection ---------------------------------------------------------------------

@@ -158,7 +158,8 @@ private:
   // Actors with mail: an intrusive queue of this thread, and a stack for others.
   actor* ready_head_ = nullptr;
   actor* ready_tail_ = nullptr;
-  std::vector<actor*> paused_; // ready in the next turn
+  std::vector<actor*> paused_;  // ready in the next turn
+  std::vector<actor*> resting_; // the same, but it may be long until then
   std::atomic<actor*> remote_{nullptr};
   actor* live_ = nullptr;
   std::size_t live_count_ = 0;

@@ -120,11 +120,7 @@ TEST_F(DeliveryTest, BigMessagesCrossUnitsWhole) {
 }
 
 // More at once than is allowed to wait for a member: whoever reads gets it all.
-// Known to fail: members that read are ended as `slow_consumer`, and the test then
-// waits for what they will never get. A room's portions follow each other by turns of
-// its unit, which may be faster than the clients get to read. Disabled until that is
-// mended, not because it is wrong.
-TEST_F(DeliveryTest, DISABLED_ABurstOfBigMessagesEndsNobodyWhoReads) {
+TEST_F(DeliveryTest, ABurstOfBigMessagesEndsNobodyWhoReads) {
   for (std::size_t spread : {512, 4}) {
     SCOPED_TRACE(spread);
     auto options = roomy_options({"lobby"});

@@ -55,7 +55,9 @@ std::uint64_t random_seed() {
 
 // -- life -----------------------------------------------------------------------
 
-ActorTest::ActorTest() : live_before_(wire::live_bytes()) {}
+ActorTest::ActorTest() : live_before_(wire::live_bytes()) {
+  env.room.patience = {};
+}
 
 ActorTest::~ActorTest() {
   // Whatever is left must not keep the actor system waiting.

@@ -77,7 +77,8 @@ protected:
   std::size_t unit_count = 2;
   unit_options how;
   room_options on_demand;
-  /// Limits: `env.reader` and so on.
+  /// Limits: `env.reader` and so on. Rooms have no patience, so that a member that
+  /// does not read meets its room's policy at once.
   engine env;
 
   /// The broker comes up.

@@ -222,7 +222,9 @@ TEST_F(AuditTest, AMemberThatATurnMissedIsFound) {
   what.events = 1;
   what.last = 8;
   what.portions.push_back({{&talk, nullptr}, make_wire({"x"})});
-  members.deliver_all(what, overflow_policy::disconnect, env.member, counts);
+  roster::progress from_the_first;
+  members.deliver(what, from_the_first, members.size(),
+                  {overflow_policy::disconnect, env.member, counts});
   auditor audits{env, at(0), env.supervisor->address()};
   at(0).enter();
   audits.look(members, "lobby", 0);

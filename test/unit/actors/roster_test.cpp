@@ -73,7 +73,9 @@ protected:
 
   void send(const broadcast& what,
             overflow_policy policy = overflow_policy::disconnect) {
-    hall.deliver_all(what, policy, env.member, counts);
+    roster::progress from_the_first;
+    hall.deliver(what, from_the_first, hall.size(),
+                 {policy, env.member, counts});
   }
 
   roster hall;

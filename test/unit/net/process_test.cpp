@@ -102,7 +102,7 @@ TEST(ProcStatTest, OurOwnProcessIsDescribed) {
   auto before = read_proc_stat(::getpid());
   EXPECT_GT(before.rss, 100'000u);
   EXPECT_GE(before.rss, before.pss);
-  EXPECT_GE(before.rss, before.private_bytes);
+  EXPECT_GE(before.rss, before.anonymous);
   EXPECT_GE(before.threads, 1u);
   EXPECT_EQ(before.fds, count_fds(::getpid()));
   process child{{.argv = {"cat", "/dev/zero"}, .out = capture::unread}};
