@@ -449,9 +449,9 @@ TEST(DeflateMemoryTest, AConnectionCostsItsWindow) {
     };
     constexpr std::size_t first = 20;
     auto warm = run("first", first, 0);
-    const auto before = broker.stat().pss;
+    const auto before = broker.stat().anonymous;
     auto crowd = run("other", count, 2 * first);
-    auto each = static_cast<double>(broker.stat().pss - before)
+    auto each = static_cast<double>(broker.stat().anonymous - before)
                 / static_cast<double>(count);
     fmt::print("offer '{}', context {}: {:.1f} KiB a connection and its room\n",
                offer, context ? "kept" : "not kept", each / 1024);

@@ -119,7 +119,7 @@ protected:
         publish();
       members.step(1ms);
       if (clock::now() >= next_sample) {
-        most_memory = std::max(most_memory, broker.stat().pss);
+        most_memory = std::max(most_memory, broker.stat().anonymous);
         next_sample = clock::now() + 100ms;
       }
       if (over)

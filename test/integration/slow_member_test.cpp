@@ -86,7 +86,7 @@ protected:
     auto sample_at = next_due[0];
     readers.run_until([&] {
       if (next_due[0] >= sample_at) {
-        most = std::max(most, broker.stat().pss);
+        most = std::max(most, broker.stat().anonymous);
         sample_at = next_due[0] + 2 * MiB / message_bytes;
       }
       return std::all_of(next_due.begin(), next_due.end(),

@@ -40,8 +40,8 @@ proc_stat read_proc_stat(pid_t pid) {
       result.rss = kib * 1024;
     else if (name == "Pss:")
       result.pss = kib * 1024;
-    else if (name == "Private_Clean:" || name == "Private_Dirty:")
-      result.private_bytes += kib * 1024;
+    else if (name == "Anonymous:")
+      result.anonymous = kib * 1024;
   }
   // The second field is the program's name, which may contain anything.
   auto stat = read_text(pid, "stat");

@@ -13,8 +13,9 @@ struct proc_stat {
   std::size_t rss = 0;
   /// Resident bytes, shared pages counted by their share.
   std::size_t pss = 0;
-  /// Resident bytes of nobody else: what the end of the process would free.
-  std::size_t private_bytes = 0;
+  /// Of them, those that are no file: heap and stacks. Other processes that run the
+  /// same program come and go without changing it.
+  std::size_t anonymous = 0;
   std::size_t fds = 0;
   std::size_t threads = 0;
   /// CPU time so far, in ticks of 10 ms.
