@@ -5,10 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "actors/alarm.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 #include "actors/walk.hpp"
 
 namespace greenroom {
@@ -31,18 +31,6 @@ protected:
 
 private:
   /// Tells the inspector something when its time has come.
-  template <class Message>
-  class bell final : public timer {
-  public:
-    explicit bell(inspector& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), Message{}); }
-
-  private:
-    inspector& owner_;
-  };
-
   using question = std::shared_ptr<inquiry<inspect_query, inspect_page>>;
 
   /// A question that was answered, for those who ask the same within the period.
@@ -86,19 +74,19 @@ private:
   steady_time paid_until_{}; // walks use up time in advance: see `start_walk`
   std::vector<answered> answers_; // of the last walk
   steady_time answered_at_{};
-  bell<walk_due> due_;
+  alarm<walk_due> due_;
 
   // -- the snapshot line --
   bool snapshot_wanted_ = false; // by the next walk
   bool snapshot_walks_ = false;  // by the one under way
   std::unique_ptr<unit_sample> sample_;
   std::unique_ptr<books> books_;
-  bell<tick> pulse_;
+  alarm<tick> pulse_;
 
   // -- latency of the last moments: the histogram as it was one and two periods ago --
   histogram_counts latency_before_;
   histogram_counts latency_long_before_;
-  bell<latency_due> clock_;
+  alarm<latency_due> clock_;
 
   bool retiring_ = false;
 };

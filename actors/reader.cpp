@@ -281,7 +281,7 @@ void reader::settle() {
     socket_->accept();
     const bool greets = who_->dialect->greets();
     if (greets || who_->dialect->ping())
-      heartbeat_ = std::make_unique<heartbeat>(*this);
+      heartbeat_ = std::make_unique<alarm<tick>>(*this);
     if (greets)
       home().timers().arm_in(*heartbeat_, env_.reader.greeting_timeout);
     else

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "actors/alarm.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/ports.hpp"
 #include "actors/rate.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -40,17 +40,6 @@ protected:
 
 private:
   /// Beats for dialects with a greeting and a ping of their own.
-  class heartbeat final : public timer {
-  public:
-    explicit heartbeat(reader& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), tick{}); }
-
-  private:
-    reader& owner_;
-  };
-
   struct membership {
     std::string room;
     caf::actor where;
@@ -124,7 +113,7 @@ private:
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
   rate_limit bytes_;
-  std::unique_ptr<heartbeat> heartbeat_;
+  std::unique_ptr<alarm<tick>> heartbeat_;
   bool beating_ = false;     // the greeting came, pings go out
   bool pinged_ = false;      // the next beat looks for the answer
   bool open_ = false;        // the upgrade was answered

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "actors/alarm.hpp"
 #include "actors/engine.hpp"
 #include "actors/inspection.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -55,17 +55,6 @@ protected:
   void lost(caf::mailbox_element& in) override;
 
 private:
-  class pulse final : public timer {
-  public:
-    explicit pulse(reaper& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), tick{}); }
-
-  private:
-    reaper& owner_;
-  };
-
   void strike();
   void look();
   void ask_again();
@@ -77,7 +66,7 @@ private:
   std::vector<order_ptr> orders_; // the first and those that came meanwhile
   reap_target target_;
   steady_time begin_{};
-  pulse pulse_;
+  alarm<tick> pulse_;
   bool reader_down_ = false;
   bool writer_down_ = false;
   bool buried_ = false;

@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "actors/alarm.hpp"
 #include "actors/audit.hpp"
 #include "actors/engine.hpp"
 #include "actors/fan_out.hpp"
 #include "actors/messages.hpp"
 #include "actors/roster.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -48,17 +48,6 @@ private:
     unit_id unit;
     bool echo;
     variant gets;
-  };
-
-  class delay final : public timer {
-  public:
-    explicit delay(room& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), flush{}); }
-
-  private:
-    room& owner_;
   };
 
   void add(join& x);
@@ -98,7 +87,7 @@ private:
   std::size_t turn_bytes_ = 0;
   bool flush_asked_ = false;
   std::shared_ptr<remains> estate_; // of an end on demand
-  delay delay_;
+  alarm<flush> delay_;
 };
 
 } // namespace greenroom

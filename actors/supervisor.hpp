@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "actors/alarm.hpp"
 #include "actors/directory.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -35,28 +35,6 @@ protected:
   void lost(caf::mailbox_element& in) override;
 
 private:
-  class pulse final : public timer {
-  public:
-    explicit pulse(supervisor& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), tick{}); }
-
-  private:
-    supervisor& owner_;
-  };
-
-  class audit_pulse final : public timer {
-  public:
-    explicit audit_pulse(supervisor& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), books_due{}); }
-
-  private:
-    supervisor& owner_;
-  };
-
   /// A room's actor and its outlets. It has ended when all of them have: what it
   /// had sent is with the writers then, and nothing of a successor overtakes it.
   struct troupe {
@@ -143,8 +121,8 @@ private:
   caf::actor inspector_;
   std::deque<steady_time> inspector_crashes_; // and of probes
   std::deque<steady_time> crashes_;           // of rooms, all of them
-  pulse pulse_;
-  audit_pulse audit_pulse_;
+  alarm<tick> pulse_;
+  alarm<books_due> audit_pulse_;
   std::vector<client_id> to_audit_; // whom this round has not looked at yet
   bool draining_ = false;
   bool cut_off_ = false;

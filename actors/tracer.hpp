@@ -2,12 +2,12 @@
 
 #include <memory>
 
+#include "actors/alarm.hpp"
 #include "actors/engine.hpp"
 #include "actors/inspection.hpp"
 #include "actors/messages.hpp"
 #include "actors/recorder.hpp"
 #include "actors/runtime/actor.hpp"
-#include "actors/timer_wheel.hpp"
 
 namespace greenroom {
 
@@ -33,17 +33,6 @@ protected:
   void stopped(errc why) override;
 
 private:
-  class pulse final : public timer {
-  public:
-    explicit pulse(tracer& owner) : owner_(owner) {}
-
-  protected:
-    void fired() override { tell(owner_.self(), tick{}); }
-
-  private:
-    tracer& owner_;
-  };
-
   void look_at(caf::actor target);
   void hand_over();
 
@@ -53,7 +42,7 @@ private:
   caf::actor target_;
   std::shared_ptr<trace_tap> tap_;
   steady_time until_{};
-  pulse pulse_;
+  alarm<tick> pulse_;
 };
 
 } // namespace greenroom

@@ -74,6 +74,9 @@ public:
   /// Whether it has ended and discarded its mail. Any thread.
   bool ended() const noexcept { return getf(is_cleaned_up_flag); }
 
+  /// A handle to it. Its own thread only.
+  caf::actor self();
+
   /// Its own thread only.
   actor_stats stats() const noexcept;
 
@@ -169,8 +172,6 @@ protected:
 
   /// Asks for a `down_msg` when `x` ends, also if it has already.
   void monitor(const caf::actor& x);
-
-  caf::actor self();
 
 private:
   friend class unit;
