@@ -19,8 +19,9 @@ namespace greenroom {
 class pacer final : public timer {
 public:
   /// A room that sent more than its share of a member's limit in this time is in a
-  /// burst: some 2.5 MB a second with the defaults.
-  static constexpr std::chrono::milliseconds burst_window{100};
+  /// burst: 13 MB a second with the defaults. At a steady rate below nobody is waited
+  /// for: a member that stalls would cost the others the time until that is known.
+  static constexpr std::chrono::milliseconds burst_window{20};
   /// Those a room rests for must together have read `progress_min` in this time, or
   /// it goes on without them. Longer than the scheduler lets a busy client wait.
   static constexpr std::chrono::milliseconds stalled_after{50};
