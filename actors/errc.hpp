@@ -27,7 +27,7 @@ enum class errc : std::uint8_t {
   unsupported_data, ///< a kind of message the dialect has no use for
   bad_command,      ///< a command the dialect does not allow
   too_many_errors,  ///< a dialog of nothing but refused commands
-  read_only,        ///< a raw member of a read-only room sent something
+  read_only,        ///< a member that may only listen sent something
   kicked,           ///< an operator or the application ended it
   shutdown,         ///< the broker drains
   room_closed,      ///< the room was closed or quarantined

@@ -46,7 +46,7 @@ struct socket_closed {
 struct joined {
   std::string room;
   caf::actor where;
-  bool read_only; ///< for raw members
+  bool read_only; ///< the member may listen and not publish
 };
 
 /// The room let the member go, or never had it.

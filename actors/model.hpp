@@ -63,6 +63,8 @@ enum class overflow_policy : std::uint8_t {
 struct room_options {
   /// Whether a sender gets its own raw messages unless it says otherwise.
   bool echo = true;
+  /// Whether members may publish, whatever their dialect. Off: they listen.
+  bool publish = true;
   raw_access raw = raw_access::on;
   /// Joins beyond this are refused (503, or the dialect's "limit exceeded").
   std::size_t members_max = 100'000;

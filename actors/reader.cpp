@@ -446,8 +446,11 @@ void reader::publish(command& x) {
       refuse(x.what, x.id, x.kind, errc::room_forbidden, x.room);
     return;
   }
-  if (who_->raw && m->read_only) {
-    part(errc::read_only);
+  if (m->read_only) {
+    if (who_->raw) // has no word for a refusal
+      part(errc::read_only);
+    else
+      refuse(x.what, x.id, x.kind, errc::read_only, x.room);
     return;
   }
   member_ptr asker;

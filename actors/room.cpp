@@ -165,7 +165,8 @@ void room::lost(caf::mailbox_element& in) {
 
 void room::add(join& x) {
   auto who = x.who;
-  const bool read_only = options_.raw == raw_access::read_only;
+  const bool read_only =
+    !options_.publish || (who->raw && options_.raw == raw_access::read_only);
   if (who->unit == home().id()) {
     here_.members().begin_at(offset_);
     if (here_.members().add(who, x.options.echo))

@@ -263,8 +263,8 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.group("Rooms");
   t.add("room", "ROOM", "",
         "A room that exists from the start: a name, then options of its own "
-        "behind commas: echo=on|off, raw=on|read-only|off, members=N, "
-        "overflow=POLICY, write-delay=TIME, deflate=on|off.",
+        "behind commas: publish=on|off, echo=on|off, raw=on|read-only|off, "
+        "members=N, overflow=POLICY, write-delay=TIME, deflate=on|off.",
         [&later](std::string_view text) {
           later.rooms.emplace_back(text);
           return std::string{};
@@ -284,6 +284,10 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.count("room-members", to.room_defaults.members_max, 1, members_most,
           "Members of a room that does not say members=N. One more is refused "
           "with 503.");
+  t.on_off("room-publish", to.room_defaults.publish,
+           "Whether members of any dialect may publish in a room that does not "
+           "say publish=... Off: they listen; a raw client that sends is ended "
+           "with 1008, others get an error.");
   t.on_off("room-echo", to.room_defaults.echo,
            "Whether a raw client gets its own messages, unless the room says "
            "echo=... or the client ?echo=0 or 1.");
@@ -751,7 +755,7 @@ result<named_room> read_room(std::string_view text,
   if (auto error = room_name_error(room.name, name_bytes_max); !error.empty())
     return wrong(std::move(error));
   static const std::vector<std::string> keys{
-    "echo", "raw", "members", "overflow", "write-delay", "deflate"};
+    "publish", "echo", "raw", "members", "overflow", "write-delay", "deflate"};
   std::vector<std::string_view> seen;
   while (comma != std::string_view::npos) {
     text.remove_prefix(comma + 1);
@@ -770,7 +774,9 @@ result<named_room> read_room(std::string_view text,
     auto value = part.substr(equals + 1);
     auto& to = room.options;
     std::string error;
-    if (key == "echo")
+    if (key == "publish")
+      error = set_switch(to.publish, value);
+    else if (key == "echo")
       error = set_switch(to.echo, value);
     else if (key == "raw")
       error = set_choice(to.raw, value, raw_words);
@@ -830,7 +836,7 @@ std::chrono::milliseconds broker_options::drain_reserve() const noexcept {
 bool anybody_may_publish(const broker_options& options) {
   // Raw access says nothing of the other dialects.
   auto open = [&](const room_options& x) {
-    return x.raw == raw_access::on || options.reader.anonymous;
+    return x.publish && (x.raw == raw_access::on || options.reader.anonymous);
   };
   if (options.supervisor.rooms_on_demand && open(options.room_defaults))
     return true;

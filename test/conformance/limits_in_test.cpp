@@ -351,6 +351,26 @@ TEST(RoomLimitTest, RawClientsMayDoWhatTheRoomSays) {
   EXPECT_THAT(reader.receive_text(), HasSubstr("snows"));
 }
 
+TEST(RoomLimitTest, WhoMayOnlyListenIsToldSoInItsDialect) {
+  flagged_broker broker{
+    {"--room=news", "--room=talk,publish=on", "--room-publish=off"}};
+  auto quiet = broker.client("/room/news");
+  auto ann = centrifuge(broker);
+  for (auto room : {"news", "talk"}) {
+    ann.send_text(subscribe(2, room));
+    EXPECT_THAT(ann.receive_text(), HasSubstr(R"("id":2,"subscribe")"));
+  }
+  ann.send_text(R"({"id":3,"publish":{"channel":"news","data":1}})");
+  EXPECT_THAT(ann.receive_text(), HasSubstr(R"("id":3,"error":{"code":103)"));
+  ann.send_text(R"({"id":4,"publish":{"channel":"talk","data":2}})");
+  EXPECT_THAT(ann.receive_text(), HasSubstr(R"("channel":"talk")"));
+  quiet.send_text("me too");
+  auto words = quiet.expect_close();
+  EXPECT_EQ(words.code, 1008);
+  EXPECT_EQ(words.reason, "read_only");
+  EXPECT_EQ(words.skipped, 0u);
+}
+
 TEST(RoomLimitTest, ReservedParametersMeanNothingYet) {
   flagged_broker broker;
   for (auto query : {"token=x", "user=x", "since=1", "token", "echo=0&user=x",

@@ -28,6 +28,7 @@ const std::multimap<std::string, std::string> shown_by = {
   {"rooms-per-connection", "RoomLimitTest.AConnectionIsInSoManyRooms"},
   {"room-name-max", "RoomLimitTest.ANameHas255BytesAfterOneDecoding"},
   {"room-members", "RoomLimitTest.MembersAreBoundedAndComeFree"},
+  {"room-publish", "RoomLimitTest.WhoMayOnlyListenIsToldSoInItsDialect"},
   {"room-echo", "RoomLimitTest.EchoIsAsTheFlagTheRoomAndTheClientSay"},
   {"room-raw", "RoomLimitTest.RawClientsMayDoWhatTheRoomSays"},
   {"room-overflow", "OutboundLimitTest.ARoomSaysWhatBecomesOfWhoDoesNotKeepUp"},

@@ -499,6 +499,30 @@ TEST_F(ReaderTest, ARawMemberOfAReadOnlyRoomMayListenButNotSpeak) {
   }
 }
 
+TEST_F(ReaderTest, WhoeverMayOnlyListenIsToldSoInItsDialect) {
+  start({{"news", {.publish = false}}, {"lobby", {}}});
+  int spoken = 0;
+  for (unit_id there : {0, 1}) {
+    auto bob = connect_talker(there);
+    bob->emit("join 1 news\njoin 2 lobby\npub 3 news x\npub 4 lobby y");
+    auto ann = connect("news", {.on = there});
+    run();
+    auto heard = bob->news();
+    EXPECT_THAT(heard, testing::IsSupersetOf(
+                         {std::string{"no pub 3 news read_only"},
+                          fmt::format("ok pub 4 lobby {}", ++spoken)}));
+    ann->emit("me too");
+    run();
+    EXPECT_EQ(ann->last_words, "read_only");
+    EXPECT_EQ(ann->last_code, 1008);
+    EXPECT_THAT(ann->got, IsEmpty());
+    EXPECT_THAT(bob->news(), IsEmpty());
+    bob->hang_up();
+    run();
+  }
+  EXPECT_EQ(counts.publications.get(), 2);
+}
+
 // -- ends --------------------------------------------------------------------------------
 
 TEST_F(ReaderTest, APeerThatHangsUpIsGoneAtOnce) {

@@ -81,6 +81,7 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
                  "--rooms-per-connection=12",
                  "--room-name-max=13",
                  "--room-members=14",
+                 "--room-publish=off",
                  "--room-echo=off",
                  "--room-raw=read-only",
                  "--room-overflow=conflate",
@@ -151,6 +152,7 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_EQ(x.supervisor.rooms_per_connection_max, 12u);
   EXPECT_EQ(x.http.room_name_bytes_max, 13u);
   EXPECT_EQ(x.room_defaults.members_max, 14u);
+  EXPECT_FALSE(x.room_defaults.publish);
   EXPECT_FALSE(x.room_defaults.echo);
   EXPECT_EQ(x.room_defaults.raw, raw_access::read_only);
   EXPECT_EQ(x.room_defaults.overflow, overflow_policy::conflate);
@@ -342,10 +344,11 @@ TEST(ConfigTest, ARoomHasAName) {
 
 TEST(ConfigTest, ARoomHasOptionsOfItsOwn) {
   auto x = good({"--room",
-                 "news,echo=off,members=500,raw=read-only,"
+                 "news,echo=off,members=500,raw=read-only,publish=off,"
                  "overflow=drop-oldest,write-delay=5ms,deflate=on",
                  "--room", "other"});
   const auto& news = x.rooms.at(0).options;
+  EXPECT_FALSE(news.publish);
   EXPECT_FALSE(news.echo);
   EXPECT_EQ(news.members_max, 500u);
   EXPECT_EQ(news.raw, raw_access::read_only);
@@ -354,6 +357,7 @@ TEST(ConfigTest, ARoomHasOptionsOfItsOwn) {
   EXPECT_TRUE(news.compressed);
   EXPECT_FALSE(x.rooms.at(1).options.compressed);
   EXPECT_TRUE(x.rooms.at(1).options.echo);
+  EXPECT_TRUE(x.rooms.at(1).options.publish);
 }
 
 TEST(ConfigTest, TheDefaultsOfRoomsMayStandBehindThem) {
@@ -487,6 +491,12 @@ TEST(ConfigTest, AnybodyMayPublishWhereNoTokenIsAskedFor) {
   EXPECT_FALSE(anybody_may_publish(good({"--room", "private-a"})));
   // Other dialects do not ask what raw clients may do.
   EXPECT_TRUE(anybody_may_publish(good({"--room", "a,raw=off"})));
+  // This is for all of them.
+  EXPECT_FALSE(anybody_may_publish(good({"--room", "a,publish=off"})));
+  EXPECT_TRUE(
+    anybody_may_publish(good({"--room", "a,publish=off", "--room", "b"})));
+  EXPECT_FALSE(
+    anybody_may_publish(good({"--rooms-on-demand", "--room-publish=off"})));
 }
 
 TEST(ConfigTest, RawAccessDecidesWhereTheOthersNeedAToken) {
