@@ -279,6 +279,7 @@ void swarm::on_frame(index id, const frame_header& header,
         send(id, opcode::pong, payload);
       break;
     case opcode::pong:
+      ++pongs_;
       break;
     case opcode::close:
       on_close(id, payload);

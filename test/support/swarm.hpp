@@ -139,6 +139,9 @@ public:
 
   std::uint64_t messages() const { return messages_; }
 
+  /// Answers to our pings, of all clients.
+  std::uint64_t pongs() const { return pongs_; }
+
   /// How many of them came compressed.
   std::uint64_t deflated_messages() const { return deflated_messages_; }
 
@@ -205,6 +208,7 @@ private:
   std::vector<std::string> faults_;
   std::uint64_t messages_ = 0;
   std::uint64_t deflated_messages_ = 0;
+  std::uint64_t pongs_ = 0;
 };
 
 } // namespace greenroom::test
