@@ -44,17 +44,20 @@ pacer::verdict pacer::judge() {
     since_ = looked_ = now;
     looked_bytes_ = under_way();
   }
-  while (!behind_.empty()
-         && (behind_.back()->flow->queued() <= much_
-             || behind_.back()->doomed.load(std::memory_order_relaxed)))
+  auto waited_for = [this](const member_ptr& x) {
+    return x && x->flow->queued() > much_
+           && !x->doomed.load(std::memory_order_relaxed);
+  };
+  while (!behind_.empty() && !waited_for(behind_.back().lock()))
     behind_.pop_back();
   if (behind_.empty() || now - since_ >= credit_)
     return end_rest();
   if (now - looked_ >= stalled_after) {
     auto left = under_way();
     if (left + progress_min > looked_bytes_) {
-      for (auto& x : behind_)
-        x->unheeded_until = now + unheeded_for;
+      for (auto& each : behind_)
+        if (auto x = each.lock())
+          x->unheeded_until = now + unheeded_for;
       return end_rest();
     }
     looked_ = now;
@@ -75,8 +78,9 @@ pacer::verdict pacer::end_rest() noexcept {
 
 std::uint64_t pacer::under_way() const noexcept {
   std::uint64_t sum = 0;
-  for (auto& x : behind_)
-    sum += x->flow->queued();
+  for (auto& each : behind_)
+    if (auto x = each.lock())
+      sum += x->flow->queued();
   return sum;
 }
 

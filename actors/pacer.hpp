@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "actors/engine.hpp"
@@ -67,8 +68,8 @@ private:
   std::uint64_t turn_bytes_ = 0;
   steady_time window_{};
   std::uint64_t window_bytes_ = 0;
-  // Those it rests for, and since when.
-  std::vector<member_ptr> behind_;
+  // Those it rests for, and since when. Weak: whoever leaves is let go at once.
+  std::vector<std::weak_ptr<member>> behind_;
   bool resting_ = false;
   steady_time since_{};
   steady_time looked_{};

@@ -1,5 +1,6 @@
 #include "actors/pacer.hpp"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -180,6 +181,21 @@ TEST_F(PacerTest, WhoEndsMeanwhileIsNotWaitedFor) {
   bob->vanish();
   run();
   EXPECT_THAT(std::exchange(ann->got, {}), SizeIs(30));
+}
+
+TEST_F(PacerTest, WhoLeavesARoomWithoutNewsIsLetGo) {
+  begin();
+  const auto before = live_actors();
+  auto bob = connect("lobby", {.on = 0});
+  run();
+  bob->stuck = true;
+  burst(3); // it has much, and nothing comes that would wait for it
+  std::weak_ptr<member> who = member_of(bob);
+  EXPECT_FALSE(who.expired());
+  bob->vanish();
+  run();
+  EXPECT_TRUE(who.expired());
+  EXPECT_EQ(live_actors(), before);
 }
 
 TEST_F(PacerTest, JoinsWaitBehindTheTurnThatRests) {
