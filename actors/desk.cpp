@@ -18,7 +18,7 @@ public:
     : reader_(std::move(reader)), supervisor_(std::move(supervisor)),
       client_(client) {}
 
-  ~mail_sink() override { tell(supervisor_, socket_gone{client_}); }
+  ~mail_sink() override { tell(supervisor_, socket_gone{client_, peer_code_}); }
 
   void received(inbound message) override {
     tell(reader_, greenroom::received{std::move(message)});
@@ -29,6 +29,7 @@ public:
   }
 
   void closed(errc why, std::uint16_t peer_code) override {
+    peer_code_ = peer_code;
     tell(reader_, socket_closed{why, peer_code});
   }
 
@@ -36,6 +37,7 @@ private:
   caf::actor reader_;
   caf::actor supervisor_;
   client_id client_;
+  std::uint16_t peer_code_ = 0;
 };
 
 } // namespace

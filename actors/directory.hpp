@@ -37,6 +37,7 @@ struct room_entry {
   std::vector<join_room> parked;
   steady_time placed_at{};
   std::deque<steady_time> crashes; ///< within the restart window
+  std::uint64_t restarts = 0;      ///< since it was opened
 };
 
 /// One connection as the supervisor knows it, until the last of it is gone.
@@ -59,6 +60,7 @@ struct client_entry {
   errc why = errc::none;
   std::string chain;
   std::size_t rooms_left = 0;
+  std::uint16_t peer_code = 0;
   /// The rooms it was in when it ended.
   std::vector<std::string> left;
 

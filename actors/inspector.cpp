@@ -45,9 +45,11 @@ void add(unit_sample& to, const unit_sample& x) {
 } // namespace
 
 inspector::inspector(caf::actor_config& cfg, unit& home, const engine& env,
-                     std::vector<caf::actor> probes)
+                     std::vector<caf::actor> probes,
+                     std::shared_ptr<closed_memory> closed)
   : actor(cfg, home, actor_kind::inspector), env_(env),
-    probes_(std::move(probes)), due_(*this), pulse_(*this), clock_(*this) {}
+    probes_(std::move(probes)), closed_(std::move(closed)), due_(*this),
+    pulse_(*this), clock_(*this) {}
 
 std::uint64_t inspector::parent() const {
   return env_.supervisor ? env_.supervisor->id() : 0;
@@ -67,11 +69,13 @@ bool inspector::receive(caf::mailbox_element& in) {
   return dispatch(
     in,
     [this](reported& x) {
-      for (auto& e : x.what)
+      for (auto& e : x.what) {
         write(e);
+        remember(e);
+      }
     },
     [this](looked& x) { take(std::move(x.what)); },
-    [this](walked& x) { add(x); }, //
+    [this](walked& x) { add(x); }, [this](idle_rooms& x) { add(x); },
     [this](walk_due&) { walk_is_due(); },
     [this](tick&) {
       if (retiring_)
@@ -105,8 +109,19 @@ void inspector::stopped(errc) {
   waiting_.clear();
 }
 
+void inspector::remember(const lifecycle_event& x) {
+  if (x.what == happening::seat_over) {
+    closed_->add_seat(x.client, x.room, x.number);
+  } else if (x.what == happening::client_down) {
+    if (x.closed)
+      closed_->add(std::move(*x.closed));
+    else
+      closed_->forget(x.client);
+  }
+}
+
 void inspector::write(const lifecycle_event& x) const {
-  if (env_.log->wants(loudness_of(x)))
+  if (x.what != happening::seat_over && env_.log->wants(loudness_of(x)))
     env_.log->write(line_of(x));
 }
 
@@ -207,13 +222,18 @@ void inspector::start_walk() {
   snapshot_walks_ = std::exchange(snapshot_wanted_, false);
   plan_ = std::move(plan);
   units_.clear();
-  units_due_ = probes_.size();
+  answers_due_ = probes_.size();
   sum_ = {};
   found_.reset();
   walk_began_ = now;
   home().timers().arm_in(due_, walk_timeout);
   for (auto& p : probes_)
     tell(p, take_walk{plan_, self()});
+  idle_rooms_.clear();
+  if (plan_->wants(view::rooms)) {
+    ++answers_due_;
+    tell(env_.supervisor, ask_idle_rooms{plan_->number, self()});
+  }
 }
 
 void inspector::walk_is_due() {
@@ -232,13 +252,23 @@ void inspector::abandon_walk() {
 void inspector::add(walked& x) {
   if (!plan_ || x.number != plan_->number)
     return;
+  auto begin = thread_time();
   greenroom::add(sum_, x.what->sample);
   units_.push_back(x.what->unit);
   if (!found_)
     found_ = std::make_unique<unit_findings>(std::move(*x.what));
   else
     merge(*found_, std::move(*x.what));
-  if (--units_due_ == 0)
+  home().charge_sampling(thread_time() - begin);
+  if (--answers_due_ == 0)
+    finish_walk();
+}
+
+void inspector::add(idle_rooms& x) {
+  if (!plan_ || x.number != plan_->number)
+    return;
+  idle_rooms_ = std::move(x.rows);
+  if (--answers_due_ == 0)
     finish_walk();
 }
 
@@ -247,7 +277,7 @@ void inspector::finish_walk() {
   due_.disarm();
   std::sort(units_.begin(), units_.end(),
             [](auto& a, auto& b) { return a.unit < b.unit; });
-  settle_rooms(*plan_, *found_);
+  settle_rooms(*plan_, *found_, idle_rooms_);
   answers_.clear();
   answered_at_ = home().now();
   for (std::size_t i = 0; i < plan_->questions.size(); ++i)
@@ -275,6 +305,9 @@ inspect_page inspector::answer_to(std::size_t which) {
     case view::overview:
       page.total = 1;
       page.rows = std::vector<overview>{sum_up()};
+      break;
+    case view::closed:
+      closed_->answer(plan_->questions[which], page);
       break;
     default:
       take_page(found_->rows[which], page);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "actors/alarm.hpp"
+#include "actors/closed_memory.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
 #include "actors/runtime/actor.hpp"
@@ -20,7 +21,8 @@ namespace greenroom {
 class inspector final : public actor {
 public:
   inspector(caf::actor_config& cfg, unit& home, const engine& env,
-            std::vector<caf::actor> probes);
+            std::vector<caf::actor> probes,
+            std::shared_ptr<closed_memory> closed);
 
   std::uint64_t parent() const override;
 
@@ -39,6 +41,7 @@ private:
     inspect_page page;
   };
 
+  void remember(const lifecycle_event& x);
   void write(const lifecycle_event& x) const;
   void retire_softly();
 
@@ -48,6 +51,7 @@ private:
   void start_walk();
   void walk_is_due();
   void add(walked& x);
+  void add(idle_rooms& x);
   void finish_walk();
   void abandon_walk();
   inspect_page answer_to(std::size_t which);
@@ -61,6 +65,8 @@ private:
   const engine& env_;
   std::vector<caf::actor> probes_;
 
+  std::shared_ptr<closed_memory> closed_;
+
   // -- questions --
   std::vector<question> waiting_;         // not in a walk yet
   std::shared_ptr<const walk_plan> plan_; // of the walk under way; null: none
@@ -68,7 +74,8 @@ private:
   std::unique_ptr<unit_findings> found_;
   unit_sample sum_; // of the units that have answered
   std::vector<unit_row> units_;
-  std::size_t units_due_ = 0;
+  std::vector<room_row> idle_rooms_;
+  std::size_t answers_due_ = 0; // of units, and of the supervisor
   std::uint64_t walks_ = 0;
   steady_time walk_began_{};
   steady_time paid_until_{}; // walks use up time in advance: see `start_walk`

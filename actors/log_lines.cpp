@@ -106,6 +106,8 @@ log_record line_of(const lifecycle_event& x) {
       put("found", x.number2);
       put("repair", std::string_view{x.text});
       break;
+    case happening::seat_over: // remembered, not logged
+      break;
     case happening::action:
       put("by", std::string_view{x.text});
       put("target", std::string_view{x.more});

@@ -23,6 +23,8 @@ struct ticket {
   std::uint32_t number = 0; ///< 0: no answer is wanted
 };
 
+struct closed_row;
+
 /// One connection, as rooms and the supervisor know it: one object however many
 /// rooms it is in. Constant after its birth but for the counters.
 struct member {
@@ -44,6 +46,9 @@ struct member {
   std::atomic<std::uint64_t> gaps{0};
   /// Timers that were armed for it when its reader ended, and went with it.
   std::atomic<std::uint32_t> timers{0};
+  /// What its reader leaves behind to be remembered when it ends, for the
+  /// supervisor, which hears of the end; null: it was never open.
+  std::shared_ptr<closed_row> last;
   /// The ticket whose answer is due; 0: none. On its unit only: the reader sets
   /// it, whoever answers takes it.
   std::uint32_t ticket_due = 0;

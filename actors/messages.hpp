@@ -174,6 +174,7 @@ struct post {
   member_ptr asker;
   std::uint32_t number; ///< of the asker's reader, for its answer
   inflow_token credit;
+  steady_time at{}; ///< when it came in; none: now
 };
 
 /// Ends the turn: encodes what was posted and sends it to the members.
@@ -269,6 +270,7 @@ struct client_up {
 /// Its descriptor is closed.
 struct socket_gone {
   client_id who;
+  std::uint16_t peer_code = 0; ///< of the client's close frame; 0: none came
 };
 
 /// Asks for membership; delegated to the room, which answers, or `refused`.
@@ -320,6 +322,12 @@ struct ask_books {
   std::string room;
   client_id client = 0;
   std::function<void(books, caf::actor room, member_ptr client)> told;
+};
+
+/// Which rooms does no actor run?
+struct ask_idle_rooms {
+  std::uint64_t number; ///< comes back
+  caf::actor whom;
 };
 
 /// An order to end something, until it is answered by a receipt.
@@ -440,6 +448,12 @@ struct walked {
   std::shared_ptr<unit_findings> what;
 };
 
+/// From the supervisor: rooms that no actor runs. Asked with the number of a walk.
+struct idle_rooms {
+  std::uint64_t number;
+  std::vector<room_row> rows;
+};
+
 /// To itself: the next walk may begin, or the one under way has taken too long.
 struct walk_due {};
 
@@ -527,6 +541,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::reported)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::take_walk)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walk_on)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::ask_idle_rooms)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::idle_rooms)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::walk_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::latency_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::looked)

@@ -33,6 +33,8 @@ bool outlet::receive(caf::mailbox_element& in) {
       }
     },
     [this](outlet_leave& x) {
+      if (x.what.by.number == 0)
+        note_last_offset(here_.members(), x.what.who, name_, home());
       auto who = here_.members().remove(x.what.who);
       if (who && who->redeem(x.what.by)) {
         deliver_to(*who, std::move(x.answer), env_.member);

@@ -24,6 +24,8 @@ public:
 
   std::uint64_t parent() const override;
 
+  const roster& here() const noexcept { return here_.members(); }
+
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -86,8 +87,24 @@ struct socket_stats {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::uint64_t frames_out = 0;
-  std::uint32_t timers = 0; ///< armed for it
-  bool blocked = false;     ///< the kernel takes nothing more for now
+  std::uint32_t timers = 0;    ///< armed for it
+  bool blocked = false;        ///< the kernel takes nothing more for now
+  std::uint64_t queue_max = 0; ///< the most bytes that ever waited
+  std::chrono::milliseconds queue_age{0}; ///< of the block that waits longest
+  /// Given to the kernel and not acknowledged by the client's, and how long the
+  /// first of these bytes has been there (right to 67 ms, later to a 64th).
+  std::uint64_t kernel_bytes = 0;
+  std::chrono::milliseconds kernel_age{0};
+  /// Since the kernel last took something; -1: never.
+  std::chrono::milliseconds last_flush{-1};
+};
+
+/// What waits in an outbox of one room's events.
+struct queued_events {
+  std::uint64_t events = 0;
+  std::uint64_t bytes = 0;          ///< not sent yet
+  std::uint64_t first = 0;          ///< offset of the first one; 0: none waits
+  std::chrono::milliseconds age{0}; ///< of the block that waits longest
 };
 
 /// Bytes under way to one member: mailbox and outbox together. The room adds
@@ -152,8 +169,11 @@ public:
   virtual void append(wire_ptr what, retention how) = 0;
 
   /// Drops what is droppable and has not begun, from the oldest, until at most
-  /// `keep` bytes wait. @returns dropped frames
-  virtual std::uint64_t drop_oldest(std::uint64_t keep) = 0;
+  /// `keep` bytes wait.
+  /// @param gone gets the marks of what was dropped; may be null
+  /// @returns dropped frames
+  virtual std::uint64_t drop_oldest(std::uint64_t keep,
+                                    std::vector<wire_mark>* gone) = 0;
 
   /// Says that `messages` received ones were taken: the socket reads on only
   /// while fewer than its window are not.
@@ -165,7 +185,15 @@ public:
   /// deadline, then RST. `peer_*` reasons close at once. Later calls do nothing.
   virtual void close(farewell words) = 0;
 
+  /// May cost a system call.
   virtual socket_stats stats() const = 0;
+
+  /// As they were when it began to end, before anything was discarded; as they are
+  /// if it has not.
+  virtual socket_stats stats_at_end() const = 0;
+
+  /// @param room the id of its actor, as in the mark of a block
+  virtual queued_events queued_of(std::uint64_t room) const = 0;
 };
 
 /// The actors of one connection, as its socket sees them. On its unit only.

@@ -168,9 +168,16 @@ void reader::stopped(errc why) {
   if (socket_) {
     timers += socket_->stats().timers;
     who_->doomed.store(true, std::memory_order_relaxed);
-    if (open_)
-      socket_->close(who_->dialect->close_words(why));
-    else
+    if (open_) {
+      auto words = who_->dialect->close_words(why);
+      // The socket fails broken clients itself, in its own words.
+      auto by_socket = why == errc::protocol_error || why == errc::bad_utf8
+                       || why == errc::message_too_big;
+      leave_last_words(why == errc::peer_gone ? std::uint16_t{0}
+                       : by_socket            ? describe(why).close_code
+                                              : words.code);
+      socket_->close(std::move(words));
+    } else
       socket_->refuse(why);
   }
   who_->timers.store(timers, std::memory_order_relaxed);
@@ -182,6 +189,25 @@ void reader::stopped(errc why) {
   inflow_.reset();
   heartbeat_.reset();
   who_.reset();
+}
+
+// Before what waits is discarded.
+void reader::leave_last_words(std::uint16_t code) {
+  using namespace std::chrono;
+  auto queue = socket_->stats_at_end();
+  auto row = std::make_shared<closed_row>();
+  row->client = who_->id;
+  row->address = who_->address;
+  row->dialect = who_->dialect->name();
+  row->lived_ms =
+    duration_cast<milliseconds>(home().now() - stats().born).count();
+  row->code = code;
+  row->frames_queued = queue.frames_queued;
+  row->bytes_queued = queue.bytes_queued;
+  row->queue_age_ms = queue.queue_age.count();
+  row->kernel_bytes = queue.kernel_bytes;
+  row->kernel_age_ms = queue.kernel_age.count();
+  who_->last = std::move(row);
 }
 
 // -- messages in ------------------------------------------------------------------------
@@ -201,6 +227,7 @@ void reader::take(inbound& x) {
   auto& limits = env_.reader;
   auto now = home().now();
   ++not_taken_;
+  ++messages_in_;
   if (!charge(std::max(x.bytes.size(), x.compressed_bytes)))
     return;
   // Decoding needs a list only for the moment: one per thread will do.
@@ -460,7 +487,7 @@ void reader::publish(command& x) {
     add_reply(x.what, x.id, x.kind, m->room).due = true;
   }
   tell(m->where, post{std::move(x.data), who_->id, std::move(asker), number,
-                      inflow_token{inflow_}});
+                      inflow_token{inflow_}, home().now()});
 }
 
 void reader::refuse(verb what, request_id id, std::uint16_t kind, errc why,

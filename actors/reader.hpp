@@ -30,6 +30,18 @@ public:
 
   std::uint64_t parent() const override;
 
+  // -- for those who look inside --
+
+  const member* who() const noexcept { return who_.get(); }
+
+  std::size_t rooms() const noexcept { return rooms_.size(); }
+
+  std::uint64_t messages_in() const noexcept { return messages_in_; }
+
+  socket_stats socket() const {
+    return socket_ ? socket_->stats() : socket_stats{};
+  }
+
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;
@@ -90,6 +102,7 @@ private:
   void settle();
   void part(errc why);
   void say_goodbye();
+  void leave_last_words(std::uint16_t code);
   void beat();
   void start_beating();
   membership* find(std::string_view room);
@@ -110,6 +123,7 @@ private:
   std::vector<reply> replies_;
   std::uint32_t first_reply_ = 0;
   std::uint32_t last_ticket_ = 0;
+  std::uint64_t messages_in_ = 0;
   std::uint32_t not_taken_ = 0; // messages the socket still counts
   rate_limit messages_;
   rate_limit bytes_;

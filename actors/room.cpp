@@ -8,9 +8,9 @@
 namespace greenroom {
 
 room::room(caf::actor_config& cfg, unit& home, const engine& env,
-           std::string name, room_options options)
+           std::string name, room_options options, room_past past)
   : actor(cfg, home, actor_kind::room), env_(env), name_(std::move(name)),
-    options_(options), epoch_(make_epoch()),
+    options_(options), past_(past), epoch_(make_epoch()),
     here_(env, home, address(), options.overflow),
     auditor_(env, home, address()), delay_(*this) {}
 
@@ -192,6 +192,8 @@ void room::add(join& x) {
 }
 
 void room::drop(const leave& x) {
+  if (x.by.number == 0)
+    note_last_offset(here_.members(), x.who, name_, home());
   if (auto who = here_.members().remove(x.who)) {
     use_variant({who->dialect, who->compressed}, -1);
     if (who->redeem(x.by)) {
@@ -308,6 +310,8 @@ wire_ptr room::answer_to(client_id who, const protocol& dialect, verb what,
 // -- broadcast -------------------------------------------------------------------------
 
 void room::take(post& x) {
+  if (turn_.empty())
+    turn_began_ = x.at != steady_time{} ? x.at : home().now();
   event e;
   e.from = x.from;
   e.offset = ++offset_;
@@ -317,6 +321,8 @@ void room::take(post& x) {
         .from = x.from,
         .bytes = x.what.bytes.size(),
         .offset = offset_});
+  bytes_in_ += x.what.bytes.size();
+  ++publications_;
   e.what = std::move(x.what);
   turn_.push_back(std::move(e));
   env_.counts->publications.add();
@@ -362,15 +368,26 @@ void room::encode_latest(broadcast& out) const {
       auto* dialect = out.portions[p].to.dialect;
       if (!dialect->tells(*i) || its[p].events++ != 0)
         continue;
-      // Variants of a dialect stand together.
-      its[p].bytes = p > 0 && out.portions[p - 1].to.dialect == dialect
-                       ? its[p - 1].bytes
-                       : dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0);
+      if (p > 0 && out.portions[p - 1].to.dialect == dialect) {
+        its[p].bytes = its[p - 1].bytes; // variants of a dialect stand together
+        continue;
+      }
+      its[p].bytes = dialect->encode(turn{name_, epoch_, {&*i, 1}}, 0);
+      if (its[p].bytes)
+        its[p].bytes.mark({id(), i->offset, i->offset, 1,
+                           turn_began_.time_since_epoch().count()});
     }
   }
   std::reverse(out.latest.begin(), out.latest.end());
   for (auto& [from, at] : out.latest_of)
     at = out.latest.size() - 1 - at;
+}
+
+// Whoever looks into an outbox sees whose events wait there.
+void room::mark(const wire_ptr& block, std::size_t events) const {
+  if (block)
+    block.mark({id(), turn_.front().offset, turn_.back().offset, events,
+                turn_began_.time_since_epoch().count()});
 }
 
 // Once per dialect, and once more for each compression that a member agreed to.
@@ -392,10 +409,14 @@ std::shared_ptr<broadcast> room::encode_turn() {
       untold = static_cast<std::size_t>(
         std::count_if(turn_.begin(), turn_.end(),
                       [dialect](auto& e) { return !dialect->tells(e); }));
+      mark(plain, turn_.size() - untold);
     }
-    auto packed = to.compressed != nullptr && options_.compressed;
-    out->portions.push_back(
-      {to, packed ? to.compressed->compress(plain) : plain, untold});
+    auto packed = to.compressed != nullptr && options_.compressed
+                    ? to.compressed->compress(plain)
+                    : plain;
+    if (packed != plain)
+      mark(packed, turn_.size() - untold);
+    out->portions.push_back({to, std::move(packed), untold});
     env_.counts->untold.add(static_cast<std::int64_t>(members * untold));
   }
   client_id last = 0;
@@ -406,11 +427,15 @@ std::shared_ptr<broadcast> room::encode_turn() {
     if (sees_itself(e.from) || out->cuts.contains(e.from))
       continue;
     if (auto* its = dialect_of(e.from)) {
-      out->cuts.emplace(e.from, its->encode(all, e.from));
-      auto own = std::count_if(turn_.begin(), turn_.end(), [&](auto& x) {
-        return x.from == e.from && its->tells(x);
-      });
-      out->cut_events.emplace(e.from, static_cast<std::size_t>(own));
+      std::size_t told = 0; // to it
+      std::size_t own = 0;
+      for (auto& x : turn_)
+        if (its->tells(x))
+          ++(x.from == e.from ? own : told);
+      auto rest = its->encode(all, e.from);
+      mark(rest, told);
+      out->cuts.emplace(e.from, std::move(rest));
+      out->cut_events.emplace(e.from, own);
     }
   }
   if (options_.overflow == overflow_policy::conflate)

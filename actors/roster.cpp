@@ -6,6 +6,7 @@
 #include "actors/messages.hpp"
 #include "actors/pacer.hpp"
 #include "actors/runtime/actor.hpp"
+#include "actors/runtime/unit.hpp"
 
 namespace greenroom {
 
@@ -22,7 +23,7 @@ bool roster::add(member_ptr who, bool echo) {
   if (seats.empty())
     groups_[g].head = head_; // no turn was for it while it was empty
   index_.emplace(who->id, place{g, static_cast<std::uint32_t>(seats.size())});
-  seats.push_back({std::move(who), echo, nullptr});
+  seats.push_back({std::move(who), echo, nullptr, nullptr});
   return true;
 }
 
@@ -98,6 +99,10 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::size_t deliveries = 0;
+  std::uint64_t bytes_out = 0;
+  auto highest = sums_.queue_max;
+  if (at.group == 0 && at.seat == 0)
+    ++turns_;
   for (; at.group < groups_.size(); ++at.group, at.seat = 0) {
     auto& g = groups_[at.group];
     auto portion = std::find_if(what.portions.begin(), what.portions.end(),
@@ -119,10 +124,15 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
               n != what.cut_events.end())
             events -= n->second;
         }
-      if (!*mine || s.who->doomed.load(std::memory_order_relaxed))
+      if (!*mine)
         continue;
+      if (s.who->doomed.load(std::memory_order_relaxed)) [[unlikely]] {
+        end_at_head(s);
+        continue;
+      }
       if (crowded && s.who->flow->queued() > limits.lagging_bytes) {
         sentence(*s.who, errc::overloaded);
+        end_at_head(s);
         continue;
       }
       if (s.held && !let_go(s, limits, counts)) {
@@ -131,15 +141,22 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
       }
       auto size = (*mine)->size();
       auto queued = s.who->flow->add(size);
+      highest = std::max(highest, queued);
       if (queued > limits.outbound_bytes_max) [[unlikely]] {
         if (policy == overflow_policy::conflate) {
           s.who->flow->sub(size);
           hold(s, what, p, limits, counts);
         } else if (overflow(*s.who, *mine, policy, limits, counts)) {
           deliveries += events;
+          bytes_out += size;
+        } else if (policy == overflow_policy::disconnect) {
+          end_at_head(s);
+        } else {
+          lose(s, events);
         }
       } else {
         deliveries += events;
+        bytes_out += size;
         tell(s.who->writer, greenroom::deliver{*mine});
         if (queued > much) [[unlikely]]
           pace->has_much(s.who);
@@ -149,10 +166,39 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
       break;
   }
   counts.deliveries.add(static_cast<std::int64_t>(deliveries));
+  sums_.deliveries += deliveries;
+  sums_.bytes_out += bytes_out;
+  sums_.queue_max = highest;
   if (at.group < groups_.size())
     return false;
   head_ = std::max(head_, what.last);
   return true;
+}
+
+// Of the turn under way.
+void roster::lose(seat& whose, std::uint64_t events) {
+  if (!whose.lost)
+    whose.lost = std::make_unique<losses>();
+  auto& x = *whose.lost;
+  if (x.gaps == 0 || x.turn + 1 < turns_) {
+    ++x.gaps;
+    x.head = head_;
+  }
+  x.turn = turns_;
+  x.drops += events;
+  sums_.dropped += events;
+}
+
+// Of this turn and all later ones it gets nothing.
+void roster::end_at_head(seat& whose) {
+  if (!whose.lost)
+    whose.lost = std::make_unique<losses>();
+  auto& x = *whose.lost;
+  if (x.over)
+    return;
+  x.over = true;
+  if (x.gaps == 0 || x.turn + 1 < turns_)
+    x.head = head_;
 }
 
 // -- conflation -------------------------------------------------------------------
@@ -192,6 +238,8 @@ void roster::hold(seat& to, const broadcast& what, std::size_t portion,
   }
   to.who->gaps.fetch_add(dropped, std::memory_order_relaxed);
   counts.dropped.add(static_cast<std::int64_t>(dropped));
+  if (dropped != 0)
+    lose(to, dropped);
   at(counts.dropped_by, overflow_policy::conflate)
     .add(static_cast<std::int64_t>(dropped));
 }
@@ -201,9 +249,11 @@ bool roster::let_go(seat& to, const member_options& limits, metrics& counts) {
     return false;
   for (auto& [from, what] : to.held->events) {
     to.who->flow->add(what->size());
+    sums_.bytes_out += what->size();
     tell(to.who->writer, greenroom::deliver{std::move(what)});
   }
   counts.deliveries.add(static_cast<std::int64_t>(to.held->events.size()));
+  sums_.deliveries += to.held->events.size();
   to.held.reset();
   --holding_;
   return true;
@@ -214,6 +264,19 @@ void roster::release(const member_options& limits, metrics& counts) {
     for (auto& s : g.seats)
       if (s.held)
         let_go(s, limits, counts);
+}
+
+void note_last_offset(const roster& members, client_id who,
+                      const std::string& room, unit& home) {
+  auto* seat = members.find(who);
+  if (seat == nullptr)
+    return;
+  lifecycle_event e;
+  e.what = happening::seat_over;
+  e.client = who;
+  e.room = room;
+  e.number = members.head_of(*seat);
+  home.report(std::move(e));
 }
 
 // -- answers ------------------------------------------------------------------------

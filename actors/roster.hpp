@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -18,6 +20,7 @@
 namespace greenroom {
 
 class pacer;
+class unit;
 
 /// Members who get the same bytes: they speak one dialect and agreed on one
 /// compression, or on none.
@@ -72,12 +75,31 @@ public:
     std::size_t bytes = 0;
   };
 
+  /// What a policy took from a member.
+  struct losses {
+    std::uint64_t drops = 0; ///< events
+    std::uint64_t gaps = 0;  ///< times that happened without a break
+    std::uint64_t turn = 0;  ///< the last one it happened in
+    std::uint64_t head = 0;  ///< the last offset enqueued before that gap
+    bool over = false;       ///< the member is about to end: nothing follows
+  };
+
+  /// Since the beginning; of the seats that are gone as well.
+  struct sums {
+    std::uint64_t deliveries = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t queue_max = 0; ///< the most that was under way to one member
+  };
+
   struct seat {
     member_ptr who;
     bool echo;
     /// What a lagging member of a room that conflates gets when it has caught up.
     /// Null: nothing is held back.
     std::unique_ptr<backlog> held;
+    /// Null: it has lost nothing.
+    std::unique_ptr<losses> lost;
   };
 
   struct group {
@@ -107,6 +129,14 @@ public:
 
   /// Offset of the last event of the last turn.
   std::uint64_t head() const noexcept { return head_; }
+  /// Offset of the last event that was enqueued for a seat.
+  std::uint64_t head_of(const seat& x) const noexcept {
+    auto* lost = x.lost.get();
+    return lost != nullptr && (lost->over || lost->turn == turns_) ? lost->head
+                                                                   : head_;
+  }
+
+  const sums& sum() const noexcept { return sums_; }
 
   /// How far a turn has come.
   struct progress {
@@ -143,16 +173,24 @@ private:
 
   void hold(seat& to, const broadcast& what, std::size_t portion,
             const member_options& limits, metrics& counts);
+  void lose(seat& whose, std::uint64_t events);
+  void end_at_head(seat& whose);
   bool let_go(seat& to, const member_options& limits, metrics& counts);
 
   std::size_t holding_ = 0; // seats with something held back
   std::uint64_t head_ = 0;
+  std::uint64_t turns_ = 0;
+  sums sums_;
   std::vector<group> groups_;
   std::unordered_map<client_id, place> index_;
 };
 
 /// Ends a member: it gets nothing more.
 void sentence(member& who, errc why);
+
+/// Reports how far a member had come whose connection has died.
+void note_last_offset(const roster& members, client_id who,
+                      const std::string& room, unit& home);
 
 /// Sends frames to one member: counts them in its flow, then tells its writer. For
 /// answers: no policy drops them, they may take what is under way to twice the

@@ -24,8 +24,9 @@ void prune(std::deque<steady_time>& times, steady_time before) {
 supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
                        std::vector<named_room> rooms, room_options on_demand)
   : actor(cfg, home, actor_kind::supervisor), env_(env),
-    named_(std::move(rooms)), on_demand_(on_demand), load_(env.units.size(), 0),
-    pulse_(*this), audit_pulse_(*this) {}
+    named_(std::move(rooms)), on_demand_(on_demand),
+    closed_(std::make_shared<closed_memory>(env.inspection.closed_max)),
+    load_(env.units.size(), 0), pulse_(*this), audit_pulse_(*this) {}
 
 void supervisor::started() {
   for (auto* u : env_.units) {
@@ -58,6 +59,7 @@ bool supervisor::receive(caf::mailbox_element& in) {
     [this](socket_gone& x) {
       if (auto* c = who_.client(x.who)) {
         c->socket_gone = true;
+        c->peer_code = x.peer_code;
         tell(reaper_of_client(x.who), descriptor_closed{});
         if (c->over())
           bury(*c);
@@ -74,6 +76,9 @@ bool supervisor::receive(caf::mailbox_element& in) {
       auto* c = x.client == 0 ? nullptr : who_.client(x.client);
       x.told(count(), r != nullptr ? r->where : caf::actor{},
              c != nullptr ? c->who : member_ptr{});
+    },
+    [this](ask_idle_rooms& x) {
+      tell(x.whom, idle_rooms{x.number, rooms_without_actor()});
     },
     [this](looked& x) { tell(inspector_, std::move(x)); },
     [this](end_asked& x) { order(x.what); },
@@ -247,7 +252,8 @@ void supervisor::open(room_entry& x) {
 }
 
 void supervisor::start_room(room_entry& x) {
-  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options);
+  x.where = spawn_on<room>(env_.at(x.home), env_, x.name, x.options,
+                           room_past{x.named, x.restarts});
   troupes_[x.where->id()].room = x.name;
   monitor(x.where);
 }
@@ -354,6 +360,7 @@ void supervisor::room_crashed(room_entry& x) {
 // Starts the successor of a room that has ended, with its members.
 // @returns how many there are
 std::size_t supervisor::replace(room_entry& x) {
+  ++x.restarts;
   start_room(x);
   adopt members;
   for (auto& [id, c] : who_.clients())
@@ -427,7 +434,7 @@ void supervisor::inspection_crashed(std::uint64_t id) {
 }
 
 void supervisor::start_inspector() {
-  inspector_ = spawn_on<inspector>(home(), env_, probes_);
+  inspector_ = spawn_on<inspector>(home(), env_, probes_, closed_);
   monitor(inspector_);
 }
 
@@ -466,6 +473,30 @@ void supervisor::leave_all(client_entry& who) {
   tell(reaper, seats_left{who.left});
 }
 
+// What its reader has left, and what only the supervisor knows.
+std::shared_ptr<closed_row> supervisor::last_words(
+  const client_entry& who) const {
+  auto row = std::move(who.who->last);
+  if (!row)
+    return row;
+  using namespace std::chrono;
+  row->closed_at =
+    duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+  row->peer_code = who.peer_code;
+  if (who.why == errc::peer_closed)
+    row->code = who.peer_code; // a close frame is answered by its like
+  row->reason = to_string(who.why);
+  row->first = to_string(who.chain.starts_with("writer") ? actor_kind::writer
+                                                         : actor_kind::reader);
+  row->chain = who.chain;
+  row->gaps = who.who->gaps.load(std::memory_order_relaxed);
+  row->rooms = who.rooms_left;
+  for (auto& room : who.left)
+    if (row->seats.size() < closed_row::seats_max)
+      row->seats.push_back({room, 0}); // the room says how far it had come
+  return row;
+}
+
 void supervisor::bury(client_entry& who) {
   auto& load = load_[who.who->unit % load_.size()];
   load -= std::min<std::size_t>(load, 1);
@@ -475,6 +506,7 @@ void supervisor::bury(client_entry& who) {
   e.why = who.why;
   e.kind =
     who.chain.starts_with("writer") ? actor_kind::writer : actor_kind::reader;
+  e.closed = last_words(who);
   e.text = std::move(who.chain);
   e.number = who.rooms_left;
   e.number2 = who.who->gaps.load(std::memory_order_relaxed);
@@ -500,6 +532,25 @@ books supervisor::count() const {
   for (auto& [name, r] : who_.rooms()) {
     result.rooms += r.where ? 1 : 0;
     result.quarantined += r.quarantined ? 1 : 0;
+  }
+  return result;
+}
+
+// Announced or quarantined ones; those that run are seen by the probes.
+std::vector<room_row> supervisor::rooms_without_actor() const {
+  std::vector<room_row> result;
+  for (auto& [name, r] : who_.rooms()) {
+    if (r.where)
+      continue;
+    room_row row;
+    row.room = name;
+    row.unit = r.home;
+    row.named = r.named;
+    row.quarantined = r.quarantined;
+    row.restarts = r.restarts;
+    result.push_back(std::move(row));
+    if (result.size() == inspect_query::depth_max)
+      break;
   }
   return result;
 }

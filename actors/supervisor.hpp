@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "actors/alarm.hpp"
+#include "actors/closed_memory.hpp"
 #include "actors/directory.hpp"
 #include "actors/engine.hpp"
 #include "actors/messages.hpp"
@@ -86,6 +88,7 @@ private:
 
   void client_ended(client_entry& who, actor_kind which, errc why);
   void leave_all(client_entry& who);
+  std::shared_ptr<closed_row> last_words(const client_entry& who) const;
   void bury(client_entry& who);
 
   room_entry* find_or_announce(const std::string& name, errc& why);
@@ -103,6 +106,7 @@ private:
 
   unit_id least_loaded() const noexcept;
   books count() const;
+  std::vector<room_row> rooms_without_actor() const;
   void beat();
   void drain();
   void cut_drain();
@@ -111,6 +115,8 @@ private:
   engine& env_;
   std::vector<named_room> named_;
   room_options on_demand_;
+  /// Outlives the inspectors that fill and read it, on this unit as well.
+  std::shared_ptr<closed_memory> closed_;
   directory who_;
   std::unordered_map<std::uint64_t, troupe> troupes_; // by the room's actor
   std::unordered_map<std::uint64_t, std::uint64_t> room_of_outlet_;

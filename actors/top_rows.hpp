@@ -108,8 +108,8 @@ public:
   /// Counts a row and keeps a copy of it if it is among the first.
   /// @param complete called with the row before it is copied: fills in what is
   /// dear and not the field it is sorted by
-  template <class F>
-  void offer(Row& row, F&& complete) {
+  template <class R, class F>
+  void offer(R& row, F&& complete) {
     ++total_;
     if (keep_ == 0)
       return;
@@ -129,8 +129,8 @@ public:
     }
   }
 
-  void offer(Row& row) {
-    offer(row, [](Row&) {});
+  void offer(const Row& row) {
+    offer(row, [](const Row&) {});
   }
 
   /// Adds what another one, made for the same question, has kept and counted.

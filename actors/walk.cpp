@@ -186,9 +186,8 @@ void merge(unit_findings& to, unit_findings&& from) {
                        std::make_move_iterator(parts.end()));
 }
 
-void settle_rooms(const walk_plan& plan, unit_findings& all) {
-  if (all.rooms.rows.empty())
-    return;
+void settle_rooms(const walk_plan& plan, unit_findings& all,
+                  std::vector<room_row>& idle) {
   std::unordered_map<std::string_view, room_row> whole;
   for (auto& part : all.rooms.rows) {
     auto& row = whole[part.room];
@@ -199,10 +198,16 @@ void settle_rooms(const walk_plan& plan, unit_findings& all) {
     auto* rows = std::get_if<top_rows<room_row>>(&all.rows[i]);
     if (rows == nullptr)
       continue;
+    auto offer = [&](room_row& row) {
+      if (fits(plan.questions[i], row))
+        rows->offer(row);
+    };
     for (auto& [name, row] : whole)
       // An outlet whose room is between two lives is nobody's for now.
-      if (row.actor != 0 && fits(plan.questions[i], row))
-        rows->offer(row);
+      if (row.actor != 0)
+        offer(row);
+    for (auto& row : idle)
+      offer(row);
   }
   all.rooms.rows.clear();
 }

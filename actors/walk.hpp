@@ -69,7 +69,9 @@ bool fits(const inspect_query& what, const closed_row& x);
 void merge(unit_findings& to, unit_findings&& from);
 
 /// Adds up the parts of rooms and has the questions of `plan` look at them.
-void settle_rooms(const walk_plan& plan, unit_findings& all);
+/// @param idle rooms that no actor runs
+void settle_rooms(const walk_plan& plan, unit_findings& all,
+                  std::vector<room_row>& idle);
 
 /// The page of one selection. Call once.
 void take_page(found_rows& from, inspect_page& to);

@@ -9,6 +9,16 @@
 
 namespace greenroom {
 
+/// Which turn of which room a block holds, for those who look inside.
+struct wire_mark {
+  std::uint64_t room = 0;   ///< its actor; 0: none, an answer or a ping
+  std::uint64_t first = 0;  ///< offset of the turn's first event
+  std::uint64_t last = 0;   ///< of its last one
+  std::uint64_t events = 0; ///< those that are in the block
+  std::int64_t posted_ns =
+    0; ///< steady clock: when the first one was published
+};
+
 /// Ready-made bytes for a socket: one or more complete WebSocket frames, header
 /// included, in one immutable block. A turn of a room is encoded into one of
 /// these per dialect and then shared by every member that gets it.
@@ -26,6 +36,8 @@ public:
 
   /// Whether the last frame is a close frame; nothing may follow it.
   bool closes() const noexcept { return closes_; }
+
+  const wire_mark& mark() const noexcept { return mark_; }
 
   /// Bytes of all live blocks of the process, each counted once however many
   /// members wait for it. Any thread.
@@ -50,6 +62,7 @@ private:
   std::uint32_t capacity_ = 0;
   std::uint32_t frames_ = 0;
   bool closes_ = false;
+  wire_mark mark_;
 };
 
 /// A counted reference to a block. Copying costs one relaxed increment.
@@ -79,6 +92,11 @@ public:
   const wire& operator*() const noexcept { return *ptr_; }
 
   explicit operator bool() const noexcept { return ptr_ != nullptr; }
+
+  /// Says what the block holds. @pre it was not shared with anybody yet
+  void mark(const wire_mark& x) const noexcept {
+    const_cast<wire*>(ptr_)->mark_ = x;
+  }
 
   friend bool operator==(const wire_ptr& x, const wire_ptr& y) noexcept {
     return x.ptr_ == y.ptr_;

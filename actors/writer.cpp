@@ -1,5 +1,7 @@
 #include "actors/writer.hpp"
 
+#include <algorithm>
+
 #include "actors/runtime/reason.hpp"
 #include "actors/runtime/unit.hpp"
 
@@ -12,17 +14,7 @@ writer::writer(caf::actor_config& cfg, unit& home, member_ptr who,
 
 bool writer::receive(caf::mailbox_element& in) {
   return dispatch(
-    in, [this](deliver& x) { append(x); },
-    [this](trim& x) {
-      auto dropped = socket_->drop_oldest(x.keep);
-      if (who_->box)
-        who_->box->note(home().now_ms(), waited(),
-                        {.what = box_event::trim, .bytes = x.keep});
-      who_->gaps.fetch_add(dropped, std::memory_order_relaxed);
-      counts_.dropped.add(static_cast<std::int64_t>(dropped));
-      at(counts_.dropped_by, overflow_policy::drop_oldest)
-        .add(static_cast<std::int64_t>(dropped));
-    },
+    in, [this](deliver& x) { append(x); }, [this](trim& x) { trim_to(x.keep); },
     [this](ask_flush& x) {
       auto stats = socket_->stats();
       tell(x.whom, flush_state{client_, flow_->queued(), stats.bytes_out,
@@ -48,6 +40,38 @@ void writer::append(deliver& x) {
 void writer::took(std::chrono::nanoseconds run) {
   if (who_->box)
     who_->box->took(run);
+}
+
+void writer::trim_to(std::uint64_t keep) {
+  if (who_->box)
+    who_->box->note(home().now_ms(), waited(),
+                    {.what = box_event::trim, .bytes = keep});
+  std::vector<wire_mark> gone;
+  auto frames = socket_->drop_oldest(keep, &gone);
+  who_->gaps.fetch_add(frames, std::memory_order_relaxed);
+  counts_.dropped.add(static_cast<std::int64_t>(frames));
+  at(counts_.dropped_by, overflow_policy::drop_oldest)
+    .add(static_cast<std::int64_t>(frames));
+  for (auto& block : gone) {
+    if (!trimmed_)
+      trimmed_ = std::make_unique<std::vector<trimmed>>();
+    auto i = std::find_if(trimmed_->begin(), trimmed_->end(),
+                          [&](auto& x) { return x.room == block.room; });
+    if (i == trimmed_->end())
+      i = trimmed_->insert(i, {block.room, 0, 0, 0});
+    if (i->drops == 0 || i->last + 1 < block.first)
+      ++i->gaps;
+    i->drops += block.events;
+    i->last = block.last;
+  }
+}
+
+writer::trimmed writer::trimmed_of(std::uint64_t room) const noexcept {
+  if (trimmed_)
+    for (auto& x : *trimmed_)
+      if (x.room == room)
+        return x;
+  return {};
 }
 
 std::uint64_t writer::parent() const {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "actors/member.hpp"
 #include "actors/messages.hpp"
@@ -21,6 +23,26 @@ public:
 
   std::uint64_t parent() const override;
 
+  /// What was trimmed of one room's events, because the policy of some room is
+  /// to drop the oldest.
+  struct trimmed {
+    std::uint64_t room = 0; ///< its actor
+    std::uint64_t drops = 0;
+    std::uint64_t gaps = 0;
+    std::uint64_t last = 0; ///< offset of the last one
+  };
+
+  /// Its connection's outbox; nothing once it has ended.
+  socket_stats socket() const {
+    return socket_ ? socket_->stats() : socket_stats{};
+  }
+
+  queued_events queued_of(std::uint64_t room) const {
+    return socket_ ? socket_->queued_of(room) : queued_events{};
+  }
+
+  trimmed trimmed_of(std::uint64_t room) const noexcept;
+
   /// Bytes under way to the client.
   std::uint64_t queued() const noexcept { return flow_->queued(); }
 
@@ -34,6 +56,7 @@ protected:
 
 private:
   void append(deliver& x);
+  void trim_to(std::uint64_t keep);
 
   client_id client_;
   // For mail behind its end, which may be behind that of its unit too.
@@ -41,6 +64,7 @@ private:
   metrics& counts_;
   member_ptr who_;
   std::shared_ptr<socket_port> socket_;
+  std::unique_ptr<std::vector<trimmed>> trimmed_; // null: nothing ever was
 };
 
 } // namespace greenroom

@@ -581,6 +581,9 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.duration("inspect-sample", to.inspector.sample_every, 100ms, 1min,
              "Those who look inside see samples of this age at most, and share "
              "them. Shorter is fresher and costs more.");
+  t.count("inspect-closed", to.inspector.closed_max, 0, 1'000'000,
+          "Closed connections that are remembered, to say why. About 0.5 KiB "
+          "each.");
   t.count(
     "log-lines-max", to.log.lines_max, 1, 10'000'000,
     "Lines that wait for a slow reader of the log. More are lost, counted "

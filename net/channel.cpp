@@ -8,6 +8,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace greenroom::net {
@@ -200,7 +201,7 @@ void channel::write(wire_ptr block, stream_op& op) {
     op.error = ECANCELED;
   } else {
     auto control = !block->closes();
-    if (out_.append(std::move(block), false)) {
+    if (out_.append(std::move(block), false, retention::kept, loop_.ticks())) {
       mark_unsent();
       if (control && out_.control_bytes() > control_bytes_max_) {
         assert(writer_ == nullptr);
@@ -215,7 +216,7 @@ void channel::write(wire_ptr block, stream_op& op) {
 void channel::answer(wire_ptr block) {
   assert(held_);
   held_ = false;
-  out_.put_first(std::move(block));
+  out_.put_first(std::move(block), loop_.ticks());
   mark_unsent();
 }
 
@@ -225,10 +226,11 @@ bool channel::append(wire_ptr what, bool counted, retention how) {
       out_.reject(*what);
     return false;
   }
-  if (!out_.append(std::move(what), counted, how))
+  if (!out_.append(std::move(what), counted, how, loop_.ticks()))
     return false;
   if (out_.bytes() > send_early_bytes && !held_ && !blocked_) {
     unmark();
+    loop_.note_flush_time();
     send();
   } else {
     mark_unsent();
@@ -273,8 +275,10 @@ void channel::took(std::ptrdiff_t n, std::size_t offered) {
     }
     return;
   }
-  auto frames = out_.sent(static_cast<std::size_t>(n));
+  auto frames = out_.sent(static_cast<std::size_t>(n),
+                          &loop_.histograms().latency_us, loop_.flushed_ns());
   bytes_out_ += static_cast<std::uint64_t>(n);
+  note_sent();
   frames_out_ += frames;
   tally.bytes_out += n;
   tally.frames_out += static_cast<std::int64_t>(frames);
@@ -292,6 +296,57 @@ void channel::took(std::ptrdiff_t n, std::size_t offered) {
   } else if (finishing_) {
     end_direction();
   }
+}
+
+// -- what the peer has not acknowledged ------------------------------------------
+
+void channel::note_sent() noexcept {
+  auto end = static_cast<std::uint32_t>(bytes_out_);
+  sent_at_ = loop_.ticks();
+  if (marks_.wide() && sent_at_ - asked_at_ >= send_marks::first_spacing)
+    ask_kernel();
+  if (marks_.sent(end, sent_at_)) [[likely]]
+    return;
+  ask_kernel();
+  try {
+    marks_.make_room();
+  } catch (const std::bad_alloc&) {
+    return; // the mark in front looks older than it is
+  }
+  marks_.sent(end, sent_at_);
+}
+
+void channel::ask_kernel() const noexcept {
+  int held = 0;
+  if (fd_ < 0 || ::ioctl(fd_, SIOCOUTQ, &held) != 0 || held < 0)
+    held = 0;
+  asked_at_ = loop_.ticks();
+  // A FIN counts as a byte, and local sockets count their own memory.
+  unacknowledged_ = static_cast<std::uint32_t>(
+    std::min<std::uint64_t>(static_cast<std::uint64_t>(held), bytes_out_));
+  marks_.acknowledged(static_cast<std::uint32_t>(bytes_out_) - unacknowledged_);
+}
+
+socket_stats channel::look() const {
+  auto now = loop_.ticks();
+  if (!marks_.empty() && now - asked_at_ >= send_marks::first_spacing)
+    ask_kernel();
+  socket_stats x;
+  x.bytes_queued = out_.bytes();
+  x.frames_queued = out_.frames();
+  x.bytes_in = bytes_in_;
+  x.bytes_out = bytes_out_;
+  x.frames_out = frames_out_;
+  x.queue_max = out_.bytes_most();
+  if (!out_.empty())
+    x.queue_age = send_marks::time_of(now - out_.oldest());
+  if (!marks_.empty()) {
+    x.kernel_bytes = unacknowledged_;
+    x.kernel_age = send_marks::time_of(now - marks_.oldest());
+  }
+  if (bytes_out_ != 0)
+    x.last_flush = send_marks::time_of(now - sent_at_);
+  return x;
 }
 
 ssize_t channel::transmit(int fd, const send_job& job) noexcept {

@@ -8,10 +8,12 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "actors/wire.hpp"
 #include "net/io_loop.hpp"
 #include "net/outbox.hpp"
+#include "net/send_marks.hpp"
 
 namespace greenroom::net {
 
@@ -119,8 +121,16 @@ protected:
   /// Whether `finish` has ended our direction.
   bool finished() const noexcept { return finished_; }
 
-  std::uint64_t drop_oldest(std::uint64_t keep) noexcept {
-    return out_.drop_oldest(keep);
+  std::uint64_t drop_oldest(std::uint64_t keep, std::vector<wire_mark>* gone) {
+    return out_.drop_oldest(keep, gone);
+  }
+
+  /// All of `socket_stats`. A system call where the peer may owe an
+  /// acknowledgement, at most one in 67 ms.
+  socket_stats look() const;
+
+  queued_events queued_of(std::uint64_t room) const {
+    return out_.of(room, loop_.ticks());
   }
 
   std::uint64_t bytes_in() const noexcept { return bytes_in_; }
@@ -161,6 +171,9 @@ private:
   void end_direction();
   void mark_unsent() noexcept;
 
+  void note_sent() noexcept;
+  void ask_kernel() const noexcept;
+
   static ssize_t receive(int fd, const iovec* parts,
                          std::size_t count) noexcept;
   static ssize_t transmit(int fd, const send_job& job) noexcept;
@@ -189,6 +202,11 @@ private:
   std::uint64_t bytes_out_ = 0;
   std::uint64_t frames_out_ = 0;
   std::uint64_t discarded_ = 0;
+  std::uint32_t sent_at_ = 0; // when the kernel last took something, in ticks
+  // What is known of the peer's acknowledgements: looking learns more.
+  mutable std::uint32_t asked_at_ = 0;
+  mutable std::uint32_t unacknowledged_ = 0;
+  mutable send_marks marks_;
 };
 
 } // namespace greenroom::net

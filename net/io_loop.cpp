@@ -23,7 +23,8 @@ int checked(int result, const char* what) {
 io_loop::io_loop(metrics& counts, log_port* log, io_loop_options options)
   : counts_(counts), log_(log), options_(options), timers_(options.start),
     ring_wanted_(options.io_uring),
-    scratch_(std::make_unique_for_overwrite<char[]>(scratch_bytes)) {
+    scratch_(std::make_unique_for_overwrite<char[]>(scratch_bytes)),
+    histograms_(counts.add_thread()) {
   epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   try {
     wake_fd_ = checked(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
@@ -73,6 +74,7 @@ void io_loop::abandon_all() noexcept {
 // -- turns ----------------------------------------------------------------------
 
 std::size_t io_loop::poll() {
+  ticks_ = send_marks::ticks_of(timers_.now().time_since_epoch().count());
   // By its first turn, so that it belongs to the loop's thread and no descriptor
   // appears later.
   if (ring_wanted_ && !ring_) {
@@ -106,6 +108,9 @@ bool io_loop::flush() {
 
 void io_loop::flush_one_by_one(std::size_t budget) {
   for (std::size_t n = 0; n < budget && unsent_.marked(); ++n) {
+    // One look at the clock for a few sends, which take microseconds each.
+    if (n % 8 == 0)
+      note_flush_time();
     auto& x = *unsent_.next_;
     x.unmark();
     try {
@@ -162,6 +167,7 @@ bool io_loop::flush_batch(std::size_t budget, std::size_t& done) {
     ++n;
   }
   const bool good = ring_->submit();
+  note_flush_time();
   for (std::size_t i = 0; i < n; ++i) {
     auto* x = batch[i];
     if (x == nullptr)

@@ -16,6 +16,7 @@
 #include "actors/metrics.hpp"
 #include "actors/timer_wheel.hpp"
 #include "net/send_job.hpp"
+#include "net/send_marks.hpp"
 #include "net/send_ring.hpp"
 
 namespace greenroom::net {
@@ -261,6 +262,21 @@ public:
   /// Where sockets count; told to `metrics` at the end of each poll and flush.
   traffic& tally() noexcept { return tally_; }
 
+  /// The time of the turn, in ticks of `send_marks`.
+  std::uint32_t ticks() const noexcept { return ticks_; }
+
+  /// When the sends of this flush were done, to some of them: nanoseconds of the
+  /// steady clock.
+  std::int64_t flushed_ns() const noexcept { return flushed_ns_; }
+
+  /// For sends outside of a flush.
+  void note_flush_time() noexcept {
+    flushed_ns_ = std::chrono::steady_clock::now().time_since_epoch().count();
+  }
+
+  /// Written by sockets of this loop.
+  thread_histograms& histograms() noexcept { return histograms_; }
+
   /// Logs an exception that a handler let go. Call inside a `catch`.
   void report(const char* where) const noexcept;
 
@@ -336,6 +352,9 @@ private:
   std::size_t bytes_read_ = 0; // in this poll
   std::unique_ptr<char[]> scratch_;
   traffic tally_;
+  thread_histograms& histograms_;
+  std::uint32_t ticks_ = 0;
+  std::int64_t flushed_ns_ = 0;
   // What other threads touch, on a cache line of its own.
   enum state : std::uint8_t { awake, asleep, woken };
   alignas(64) std::atomic<state> state_{awake};

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "net/send_marks.hpp"
 #include "net/ws_frame.hpp"
 
 namespace greenroom::net {
@@ -39,7 +40,8 @@ void send_job::add_by_reference(std::string_view what) noexcept {
 
 // -- adding ---------------------------------------------------------------------
 
-bool outbox::append(wire_ptr what, bool counted, retention how) {
+bool outbox::append(wire_ptr what, bool counted, retention how,
+                    std::uint32_t now) {
   if (!what)
     return !closing_;
   if (closing_) {
@@ -51,12 +53,12 @@ bool outbox::append(wire_ptr what, bool counted, retention how) {
   if (count_ > 0 && (capacity_ == 0 || count_ == capacity_))
     grow();
   auto& x = at(count_++);
-  x = {std::move(what), counted, how == retention::kept};
+  x = {std::move(what), counted, how == retention::kept, now};
   count(x);
   return true;
 }
 
-void outbox::put_first(wire_ptr what) {
+void outbox::put_first(wire_ptr what, std::uint32_t now) {
   assert(offset_ == 0 && cut_ == 0);
   if (count_ > 0) {
     if (capacity_ == 0 || count_ == capacity_)
@@ -65,12 +67,13 @@ void outbox::put_first(wire_ptr what) {
   }
   ++count_;
   auto& x = at(0);
-  x = {std::move(what), false, true};
+  x = {std::move(what), false, true, now};
   count(x);
 }
 
 void outbox::count(const entry& x) noexcept {
   bytes_ += x.block->size();
+  bytes_most_ = std::max(bytes_most_, bytes_);
   frames_ += x.block->frames();
   if (!x.counted)
     control_bytes_ += x.block->size();
@@ -87,6 +90,23 @@ void outbox::grow() {
 }
 
 // -- sending --------------------------------------------------------------------
+
+queued_events outbox::of(std::uint64_t room, std::uint32_t now) const noexcept {
+  queued_events result;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    auto& x = at(i);
+    const auto& mark = x.block->mark();
+    if (mark.room != room)
+      continue;
+    if (result.events == 0) {
+      result.first = mark.first;
+      result.age = send_marks::time_of(now - x.since);
+    }
+    result.events += mark.events;
+    result.bytes += rest(i).size();
+  }
+  return result;
+}
 
 std::string_view outbox::rest(std::size_t i) const noexcept {
   auto bytes = at(i).block->bytes();
@@ -106,7 +126,8 @@ void outbox::gather(send_job& job) const noexcept {
     job.add(rest(i));
 }
 
-std::uint64_t outbox::sent(std::size_t bytes) noexcept {
+std::uint64_t outbox::sent(std::size_t bytes, histogram* latency,
+                           std::int64_t now_ns) noexcept {
   std::uint64_t frames = 0;
   std::uint64_t from_flow = 0;
   assert(bytes <= bytes_);
@@ -124,6 +145,11 @@ std::uint64_t outbox::sent(std::size_t bytes) noexcept {
       break;
     }
     frames += frames_at(0);
+    if (const auto& mark = at(0).block->mark();
+        mark.room != 0 && latency != nullptr) {
+      auto took = std::max<std::int64_t>(now_ns - mark.posted_ns, 0);
+      latency->add(static_cast<std::uint64_t>(took) / 1000);
+    }
     pop_first();
   }
   frames_ -= frames;
@@ -169,12 +195,15 @@ void outbox::take_off(std::size_t i) noexcept {
   at(i) = {};
 }
 
-std::uint64_t outbox::drop_oldest(std::uint64_t keep) noexcept {
+std::uint64_t outbox::drop_oldest(std::uint64_t keep,
+                                  std::vector<wire_mark>* gone) {
   auto before = frames_;
   std::uint32_t kept = offset_ != 0 ? 1 : 0;
   for (auto i = kept; i < count_; ++i) {
     auto& x = at(i);
     if (bytes_ > keep && x.counted && !x.kept && !x.block->closes()) {
+      if (gone != nullptr && x.block->mark().room != 0)
+        gone->push_back(x.block->mark());
       take_off(i);
       continue;
     }

@@ -5,7 +5,9 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "actors/metrics.hpp"
 #include "actors/ports.hpp"
 #include "actors/wire.hpp"
 #include "net/send_job.hpp"
@@ -27,13 +29,14 @@ public:
 
   /// Puts a block behind the others.
   /// @param counted whether its bytes were added to the flow counter
+  /// @param now the time, in ticks of `send_marks`
   /// @returns false, and gives the bytes back, behind a close frame
-  bool append(wire_ptr what, bool counted,
-              retention how = retention::droppable);
+  bool append(wire_ptr what, bool counted, retention how = retention::droppable,
+              std::uint32_t now = 0);
 
   /// Puts a block that is not counted in front: the answer of the handshake
   /// goes before all frames. @pre nothing of the outbox was sent
-  void put_first(wire_ptr what);
+  void put_first(wire_ptr what, std::uint32_t now = 0);
 
   /// Gives the bytes of a counted block back that nobody will send.
   void reject(const wire& what) noexcept {
@@ -58,14 +61,29 @@ public:
   /// Adds what waits to `job`, until it is full.
   void gather(send_job& job) const noexcept;
 
+  /// The most bytes that ever waited.
+  std::uint64_t bytes_most() const noexcept { return bytes_most_; }
+
+  /// When the first block that waits was appended. @pre not empty
+  std::uint32_t oldest() const noexcept { return at(0).since; }
+
+  /// What waits of a room's events.
+  /// @param now as for `append`
+  queued_events of(std::uint64_t room, std::uint32_t now) const noexcept;
+
   /// The kernel took this many bytes.
+  /// @param latency gets the microseconds from its publication to `now_ns` of each
+  /// turn that is wholly out; may be null
   /// @returns frames of the blocks that are wholly out now
-  std::uint64_t sent(std::size_t bytes) noexcept;
+  std::uint64_t sent(std::size_t bytes, histogram* latency = nullptr,
+                     std::int64_t now_ns = 0) noexcept;
 
   /// Drops counted, droppable blocks that have not begun, from the oldest, until
   /// at most `keep` bytes wait. A close frame stays, and so do all others.
+  /// @param gone gets the marks of what was dropped; may be null
   /// @returns dropped frames
-  std::uint64_t drop_oldest(std::uint64_t keep) noexcept;
+  std::uint64_t drop_oldest(std::uint64_t keep,
+                            std::vector<wire_mark>* gone = nullptr);
 
   /// Drops all but the rest of the frame that has begun (RFC 6455 §5.2: a frame
   /// is sent whole) and an answer to the handshake. Frames may follow.
@@ -80,6 +98,7 @@ private:
     wire_ptr block;
     bool counted = false;
     bool kept = false;
+    std::uint32_t since = 0; // when it was appended
   };
 
   entry& at(std::size_t i) noexcept {
@@ -117,6 +136,7 @@ private:
   std::uint32_t cut_ = 0;        // where the first block ends now; 0: whole
   std::uint32_t cut_frames_ = 0; // frames in front of the cut
   std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_most_ = 0;
   std::uint64_t frames_ = 0;
   std::uint64_t control_bytes_ = 0;
   bool closing_ = false;

@@ -102,10 +102,13 @@ public:
   void accept() override;
   void refuse(errc why) override;
   void append(wire_ptr what, retention how) override;
-  std::uint64_t drop_oldest(std::uint64_t keep) override;
+  std::uint64_t drop_oldest(std::uint64_t keep,
+                            std::vector<wire_mark>* gone) override;
   void taken(std::size_t messages) override;
   void close(farewell words) override;
   socket_stats stats() const override;
+  socket_stats stats_at_end() const override;
+  queued_events queued_of(std::uint64_t room) const override;
 
 private:
   enum class phase : std::uint8_t {
@@ -161,6 +164,7 @@ private:
 
   void tell(errc why, std::uint16_t peer_code);
   void wind_up(bool both_said_goodbye);
+  void note_end();
   void drop(bool reset);
   void end_sink();
 
@@ -196,6 +200,7 @@ private:
   bool pings_;              // not left to the dialect
   std::unique_ptr<plan> plan_;
   std::unique_ptr<unpacking> unpacks_;
+  std::unique_ptr<socket_stats> at_end_; // as they were when it began to end
   // A message that was longer than the small buffer, and how much of it is there.
   std::string partial_;
   std::size_t partial_size_ = 0;
@@ -449,20 +454,31 @@ void ws_session::append(wire_ptr what, retention how) {
     home_.counts.discarded.add(frames);
 }
 
-std::uint64_t ws_session::drop_oldest(std::uint64_t keep) {
-  return channel::drop_oldest(keep);
+std::uint64_t ws_session::drop_oldest(std::uint64_t keep,
+                                      std::vector<wire_mark>* gone) {
+  return channel::drop_oldest(keep, gone);
 }
 
 socket_stats ws_session::stats() const {
-  socket_stats result;
-  result.bytes_queued = waiting().bytes();
-  result.frames_queued = waiting().frames();
-  result.bytes_in = bytes_in();
-  result.bytes_out = bytes_out();
-  result.frames_out = frames_out();
+  auto result = look();
   result.timers = armed() ? 1 : 0;
   result.blocked = blocked();
   return result;
+}
+
+socket_stats ws_session::stats_at_end() const {
+  return at_end_ ? *at_end_ : stats();
+}
+
+queued_events ws_session::queued_of(std::uint64_t room) const {
+  return channel::queued_of(room);
+}
+
+// What waits will be sent or discarded from here on: who asks later what was there
+// is told.
+void ws_session::note_end() {
+  if (!at_end_)
+    at_end_ = std::make_unique<socket_stats>(stats());
 }
 
 void ws_session::on_blocked() noexcept {
@@ -499,6 +515,7 @@ void ws_session::close(farewell words) {
     return;
   if (why_ == errc::none)
     why_ = words.why;
+  note_end();
   if (words.why == errc::peer_gone || words.why == errc::peer_closed) {
     drop(false);
     return;
@@ -543,6 +560,7 @@ void ws_session::abandoned() noexcept {
 void ws_session::drop(bool reset) {
   if (phase_ == phase::closed)
     return;
+  note_end();
   phase_ = phase::closed;
   paused_ = false;
   disarm();
@@ -586,6 +604,7 @@ void ws_session::call_sink(F&& f) {
 void ws_session::tell(errc why, std::uint16_t peer_code) {
   if (why_ == errc::none)
     why_ = why;
+  note_end();
   if (!sink_ || std::exchange(told_, true))
     return;
   call_sink([&](socket_sink& sink) { sink.closed(why, peer_code); });

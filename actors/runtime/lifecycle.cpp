@@ -62,6 +62,8 @@ std::string_view to_string(happening x) noexcept {
       return "audit_fault";
     case happening::black_box:
       return "black_box";
+    case happening::seat_over:
+      return "seat_over";
   }
   return "unknown";
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ enum class actor_kind : std::uint8_t {
 
 std::string_view to_string(actor_kind x) noexcept;
 
+struct closed_row;
+
 enum class happening : std::uint8_t {
   client_up,
   client_down,
@@ -41,6 +44,7 @@ enum class happening : std::uint8_t {
   action,
   audit_fault,
   black_box,
+  seat_over, ///< a dead connection's place in a room, and its last offset
 };
 
 std::string_view to_string(happening x) noexcept;
@@ -62,6 +66,8 @@ struct lifecycle_event {
   std::string more; ///< a second one
   std::string left; ///< of an end on demand: what was left
   bool clean = true;
+  /// Of a connection that was open and is no more: all there is to remember.
+  std::shared_ptr<closed_row> closed;
 };
 
 using lifecycle_batch = std::vector<lifecycle_event>;

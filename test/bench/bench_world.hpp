@@ -32,10 +32,14 @@ public:
   void accept() override {}
   void refuse(errc) override {}
   void append(wire_ptr what, retention) override { flow_->sub(what->size()); }
-  std::uint64_t drop_oldest(std::uint64_t) override { return 0; }
+  std::uint64_t drop_oldest(std::uint64_t, std::vector<wire_mark>*) override {
+    return 0;
+  }
   void taken(std::size_t) override {}
   void close(farewell) override {}
   socket_stats stats() const override { return {}; }
+  socket_stats stats_at_end() const override { return {}; }
+  queued_events queued_of(std::uint64_t) const override { return {}; }
 
 private:
   flow_ptr flow_;

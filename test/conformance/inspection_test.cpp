@@ -131,6 +131,30 @@ TEST_F(InspectionTest, AKillEndsAConnectionAndIsAReceipt) {
               HasSubstr("by=127.0.0.1"));
 }
 
+TEST_F(InspectionTest, SoManyClosedConnectionsAreRemembered) {
+  start({"--inspect-closed=3", "--inspect-sample=100ms"});
+  std::vector<client_id> ids;
+  for (int i = 0; i < 4; ++i) {
+    auto x = broker().client();
+    ids.push_back(broker().newest_client());
+    x.close();
+  }
+  auto page = [this](client_id who) {
+    return get(fmt::format("/inspect/closed?client={}", who)).body;
+  };
+  std::string last;
+  wait_until(
+    [&] {
+      last = get("/inspect/closed").body;
+      return last.find(fmt::format("\"client\":{},", ids[3])) != last.npos
+             && last.find(R"("total":3,)") != last.npos;
+    },
+    10s, [&] { return last; });
+  EXPECT_THAT(page(ids[0]), HasSubstr(R"("total":0,)")); // made room
+  for (int i = 1; i < 4; ++i)
+    EXPECT_THAT(page(ids[i]), HasSubstr(R"("reason":"peer_)"));
+}
+
 TEST_F(InspectionTest, OnlyNamesThatAreOursAreAskedFor) {
   start({"--inspect-host=broker.internal"});
   auto status = [this](const std::string& host) {

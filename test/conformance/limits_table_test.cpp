@@ -116,6 +116,7 @@ const std::multimap<std::string, std::string> shown_by = {
   {"inspect-token", "InspectionTest.ATokenReadsAndAnotherOneActs"},
   {"inspect-act-token", "InspectionTest.NobodyActsUntilThereIsAToken"},
   {"inspect-host", "InspectionTest.OnlyNamesThatAreOursAreAskedFor"},
+  {"inspect-closed", "InspectionTest.SoManyClosedConnectionsAreRemembered"},
   {"inspect-connections-max",
    "InspectionTest.ConnectionsAreBoundedAndComeFree"},
   {"inspect-streams-max", "InspectionTest.StreamsAreBoundedAndComeFree"},

@@ -203,6 +203,22 @@ test_broker::~test_broker() {
   }
 }
 
+std::future<inspect_page> test_broker::ask_inside(inspect_query what) {
+  auto told = std::make_shared<std::promise<inspect_page>>();
+  auto result = told->get_future();
+  broker_.inspection().look(std::move(what), [told](inspect_page page) {
+    told->set_value(std::move(page));
+  });
+  return result;
+}
+
+inspect_page test_broker::look(inspect_query what) {
+  auto page = ask_inside(std::move(what));
+  if (page.wait_for(std::chrono::seconds{10}) != std::future_status::ready)
+    throw timeout_error("nobody answers from inside");
+  return page.get();
+}
+
 test_broker::answer test_broker::ask(const std::string& room, client_id who) {
   auto told = std::make_shared<std::promise<answer>>();
   auto result = told->get_future();

@@ -16,6 +16,7 @@
 
 #include <caf/actor.hpp>
 
+#include "actors/inspection.hpp"
 #include "actors/log.hpp"
 #include "actors/messages.hpp"
 #include "actors/metrics.hpp"
@@ -118,6 +119,12 @@ public:
   const log_notes& log() const { return log_; }
 
   // -- asking --
+
+  /// What the inside answers. @throws timeout_error after 10 s
+  inspect_page look(inspect_query what);
+
+  /// The same, without waiting for it.
+  std::future<inspect_page> ask_inside(inspect_query what);
 
   /// What the supervisor says. @throws timeout_error, or std::future_error if it is
   /// dead

@@ -1,5 +1,6 @@
 #include "test/support/fakes.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 #include <stdexcept>
@@ -146,6 +147,7 @@ void fake_socket::hang_up(errc why, std::uint16_t code) {
       return;
     self->read_on();
     self->peer_done_ = true;
+    self->note_end();
     self->unread_.clear();
     self->sink_->closed(why, code);
   });
@@ -191,11 +193,16 @@ void fake_socket::read_on() {
   }
 }
 
+void fake_socket::note_end() {
+  if (!at_end_)
+    at_end_ = std::make_unique<socket_stats>(stats());
+}
+
 void fake_socket::discard_waiting() {
-  for (auto& [x, how] : waiting_) {
-    flow->sub(x->size());
-    flow->discard(x->size(), x->frames());
-    discarded += x->frames();
+  for (auto& b : waiting_) {
+    flow->sub(b.bytes->size());
+    flow->discard(b.bytes->size(), b.bytes->frames());
+    discarded += b.bytes->frames();
   }
   waiting_.clear();
   waiting_bytes_ = 0;
@@ -204,6 +211,7 @@ void fake_socket::discard_waiting() {
 void fake_socket::leave() {
   if (gone || immortal)
     return;
+  note_end();
   gone = true;
   closing_ = true;
   discard_waiting();
@@ -228,10 +236,12 @@ void fake_socket::send() {
   marked_ = false;
   if (stuck || lame || gone || !(accepted || closing_))
     return;
-  for (auto& [x, how] : waiting_) {
-    flow->sub(x->size());
-    sent_ += x->size();
-    record(x->bytes());
+  for (auto& b : waiting_) {
+    flow->sub(b.bytes->size());
+    sent_ += b.bytes->size();
+    record(b.bytes->bytes());
+    sums_.frames_out += b.bytes->frames();
+    sent_at_ = loop_.timers().now();
   }
   waiting_.clear();
   waiting_bytes_ = 0;
@@ -271,19 +281,23 @@ void fake_socket::append(wire_ptr what, retention how) {
     return;
   }
   waiting_bytes_ += what->size();
-  waiting_.emplace_back(std::move(what), how);
+  sums_.queue_max = std::max(sums_.queue_max, waiting_bytes_);
+  waiting_.push_back({std::move(what), how, loop_.timers().now()});
   mark();
 }
 
-std::uint64_t fake_socket::drop_oldest(std::uint64_t keep) {
+std::uint64_t fake_socket::drop_oldest(std::uint64_t keep,
+                                       std::vector<wire_mark>* marks) {
   std::uint64_t frames = 0;
   for (auto i = waiting_.begin();
        i != waiting_.end() && waiting_bytes_ > keep;) {
-    auto& [x, how] = *i;
-    if (how == retention::kept) {
+    auto& x = i->bytes;
+    if (i->how == retention::kept) {
       ++i;
       continue;
     }
+    if (marks != nullptr && x->mark().room != 0)
+      marks->push_back(x->mark());
     flow->sub(x->size());
     waiting_bytes_ -= x->size();
     frames += x->frames();
@@ -305,6 +319,7 @@ void fake_socket::close(farewell words) {
     throw std::logic_error("an unanswered upgrade was closed");
   if (std::exchange(closing_, true))
     return;
+  note_end();
   last_words = std::move(words.reason);
   last_code = words.code;
   last_ = std::move(words.last);
@@ -326,13 +341,43 @@ void fake_socket::close(farewell words) {
   mark();
 }
 
+socket_stats fake_socket::stats_at_end() const {
+  return at_end_ ? *at_end_ : stats();
+}
+
 socket_stats fake_socket::stats() const {
-  socket_stats result;
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  auto now = loop_.timers().now();
+  auto result = sums_;
   result.bytes_queued = waiting_bytes_;
   result.frames_queued = waiting_.size();
   result.timers = goodbye_.armed() ? 1 : 0;
   result.blocked = stuck;
   result.bytes_out = sent_;
+  if (!waiting_.empty())
+    result.queue_age = duration_cast<milliseconds>(now - waiting_[0].since);
+  result.kernel_bytes = kernel_bytes;
+  result.kernel_age = kernel_age;
+  if (sent_at_)
+    result.last_flush = duration_cast<milliseconds>(now - *sent_at_);
+  return result;
+}
+
+queued_events fake_socket::queued_of(std::uint64_t room) const {
+  queued_events result;
+  for (auto& b : waiting_) {
+    const auto& mark = b.bytes->mark();
+    if (mark.room != room)
+      continue;
+    if (result.events == 0) {
+      result.first = mark.first;
+      result.age = std::chrono::duration_cast<std::chrono::milliseconds>(
+        loop_.timers().now() - b.since);
+    }
+    result.events += mark.events;
+    result.bytes += b.bytes->size();
+  }
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,6 +93,9 @@ public:
   bool lame = false;
   /// Outlives even its goodbye timeout.
   bool immortal = false;
+  /// What its kernel holds, as it says.
+  std::uint64_t kernel_bytes = 0;
+  std::chrono::milliseconds kernel_age{0};
   /// Messages read and not taken at the same time.
   std::size_t window = 16;
 
@@ -136,10 +140,13 @@ public:
   void accept() override;
   void refuse(errc why) override;
   void append(wire_ptr what, retention how) override;
-  std::uint64_t drop_oldest(std::uint64_t keep) override;
+  std::uint64_t drop_oldest(std::uint64_t keep,
+                            std::vector<wire_mark>* marks) override;
   void taken(std::size_t messages) override;
   void close(farewell words) override;
   socket_stats stats() const override;
+  socket_stats stats_at_end() const override;
+  queued_events queued_of(std::uint64_t room) const override;
 
 private:
   class goodbye final : public timer {
@@ -155,6 +162,7 @@ private:
 
   void mark();
   void read_on();
+  void note_end();
   void discard_waiting();
   void leave();
   void record(std::string_view bytes);
@@ -163,13 +171,22 @@ private:
   std::unique_ptr<socket_sink> sink_;
   std::deque<inbound> unread_;
   std::size_t not_taken_ = 0;
-  std::deque<std::pair<wire_ptr, retention>> waiting_;
+  struct block {
+    wire_ptr bytes;
+    retention how;
+    steady_time since;
+  };
+
+  std::deque<block> waiting_;
+  std::unique_ptr<socket_stats> at_end_;
   std::uint64_t waiting_bytes_ = 0;
   std::uint64_t sent_ = 0;
   wire_ptr last_;
   bool marked_ = false;
   bool closing_ = false;
   bool peer_done_ = false;
+  socket_stats sums_;
+  std::optional<steady_time> sent_at_;
   std::size_t news_from_ = 0;
   goodbye goodbye_;
 };

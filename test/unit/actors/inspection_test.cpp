@@ -1,4 +1,4 @@
-#include "actors/inspection_desk.hpp"
+#include "actors/inspection.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 
 #include "actors/metrics.hpp"
-#include "test/support/actor_fixture.hpp"
+#include "test/support/inspection_fixture.hpp"
 
 namespace greenroom::test {
 
@@ -21,47 +21,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-/// Asks the inside of a broker that is stepped by hand.
-class InspectionTest : public ActorTest {
+class WalkTest : public InspectionTest {
 protected:
-  /// Asks and does not run: the answer appears in `*result` when it is there.
-  std::shared_ptr<std::optional<inspect_page>> ask(inspect_query what) {
-    auto result = std::make_shared<std::optional<inspect_page>>();
-    port.look(std::move(what), [result](inspect_page page) {
-      EXPECT_FALSE(result->has_value()) << "answered twice";
-      *result = std::move(page);
-    });
-    return result;
-  }
-
-  inspect_page look(inspect_query what) {
-    auto result = ask(std::move(what));
-    run();
-    if (!*result)
-      advance(2 * env.inspection.sample_every);
-    EXPECT_TRUE(result->has_value()) << "no answer";
-    return result->value_or(inspect_page{});
-  }
-
-  template <class Row>
-  std::vector<Row> rows(inspect_query what) {
-    auto page = look(std::move(what));
-    EXPECT_EQ(page.why, errc::none);
-    auto* found = std::get_if<std::vector<Row>>(&page.rows);
-    return found != nullptr ? *found : std::vector<Row>{};
-  }
-
-  std::vector<actor_row> actors(inspect_query what = {}) {
-    what.what = view::actors;
-    return rows<actor_row>(std::move(what));
-  }
-
-  overview glance() {
-    auto found = rows<overview>({});
-    EXPECT_THAT(found, SizeIs(1));
-    return found.empty() ? overview{} : found.front();
-  }
-
   /// Messages the first probe has handled: walks, where one chunk is enough.
   std::uint64_t handled_by_probe() {
     std::uint64_t result = 0;
@@ -71,13 +32,11 @@ protected:
     });
     return result;
   }
-
-  inspection_desk port{env};
 };
 
 // -- what is there ----------------------------------------------------------------------
 
-TEST_F(InspectionTest, TheOverviewCountsWhoIsThere) {
+TEST_F(WalkTest, TheOverviewCountsWhoIsThere) {
   env.version = "1.2.3";
   start({{"a", {}}, {"b", {}}});
   auto ann = connect("a", {.on = 0});
@@ -111,7 +70,7 @@ TEST_F(InspectionTest, TheOverviewCountsWhoIsThere) {
   EXPECT_GT(x.units[0].handled, 0u);
 }
 
-TEST_F(InspectionTest, WhatItCostsIsCounted) {
+TEST_F(WalkTest, WhatItCostsIsCounted) {
   start();
   std::vector<socket_ptr> all;
   for (int i = 0; i < 200; ++i)
@@ -121,7 +80,7 @@ TEST_F(InspectionTest, WhatItCostsIsCounted) {
   EXPECT_GT(glance().units[0].sample_us, 0);
 }
 
-TEST_F(InspectionTest, ActorsMakeATree) {
+TEST_F(WalkTest, ActorsMakeATree) {
   start();
   auto ann = connect("lobby", {.on = 0});
   auto bob = connect("lobby", {.on = 1});
@@ -147,7 +106,7 @@ TEST_F(InspectionTest, ActorsMakeATree) {
   EXPECT_EQ(of("reader", bob->id).unit, 1u);
 }
 
-TEST_F(InspectionTest, LinksAndMonitorsAreCountedApart) {
+TEST_F(WalkTest, LinksAndMonitorsAreCountedApart) {
   start();
   auto bob = connect("lobby", {.on = home_of("lobby") == 0 ? 1u : 0u});
   auto only = [&](std::string_view kind) {
@@ -164,7 +123,7 @@ TEST_F(InspectionTest, LinksAndMonitorsAreCountedApart) {
   EXPECT_EQ(only("supervisor").links, 0u);
 }
 
-TEST_F(InspectionTest, AgeAndStateAreTrue) {
+TEST_F(WalkTest, AgeAndStateAreTrue) {
   start();
   auto ann = connect();
   advance(5s);
@@ -184,7 +143,7 @@ TEST_F(InspectionTest, AgeAndStateAreTrue) {
   EXPECT_EQ(actors(q).front().state, "running");
 }
 
-TEST_F(InspectionTest, FiltersPagesAndOrders) {
+TEST_F(WalkTest, FiltersPagesAndOrders) {
   start({{"Lobby", {}}, {"news", {}}});
   std::vector<socket_ptr> all;
   for (int i = 0; i < 10; ++i)
@@ -222,7 +181,7 @@ TEST_F(InspectionTest, FiltersPagesAndOrders) {
   EXPECT_EQ(actors(q)[0].room, "news");
 }
 
-TEST_F(InspectionTest, WhatMakesNoSenseIsABadRequest) {
+TEST_F(WalkTest, WhatMakesNoSenseIsABadRequest) {
   start();
   inspect_query q;
   q.what = view::actors;
@@ -245,7 +204,7 @@ TEST_F(InspectionTest, WhatMakesNoSenseIsABadRequest) {
 
 // -- walks ------------------------------------------------------------------------------
 
-TEST_F(InspectionTest, AWalkTakesOneChunkInATurn) {
+TEST_F(WalkTest, AWalkTakesOneChunkInATurn) {
   unit_count = 1;
   env.inspection.chunk = 10;
   start();
@@ -262,7 +221,7 @@ TEST_F(InspectionTest, AWalkTakesOneChunkInATurn) {
   EXPECT_GE(n, turns);
 }
 
-TEST_F(InspectionTest, WhoeverStaysIsSeenWhileOthersComeAndGo) {
+TEST_F(WalkTest, WhoeverStaysIsSeenWhileOthersComeAndGo) {
   unit_count = 1;
   env.inspection.chunk = 3;
   auto seed = random_seed();
@@ -304,7 +263,7 @@ TEST_F(InspectionTest, WhoeverStaysIsSeenWhileOthersComeAndGo) {
   }
 }
 
-TEST_F(InspectionTest, ManyWhoAskShareAWalk) {
+TEST_F(WalkTest, ManyWhoAskShareAWalk) {
   start();
   auto before = handled_by_probe();
   std::vector<std::shared_ptr<std::optional<inspect_page>>> pages;
@@ -320,7 +279,7 @@ TEST_F(InspectionTest, ManyWhoAskShareAWalk) {
     EXPECT_TRUE(p->has_value());
 }
 
-TEST_F(InspectionTest, TheSameQuestionWithinThePeriodGetsTheSameAnswer) {
+TEST_F(WalkTest, TheSameQuestionWithinThePeriodGetsTheSameAnswer) {
   start();
   auto first = look({});
   auto before = handled_by_probe();
@@ -333,7 +292,7 @@ TEST_F(InspectionTest, TheSameQuestionWithinThePeriodGetsTheSameAnswer) {
   EXPECT_GT(handled_by_probe(), before);
 }
 
-TEST_F(InspectionTest, ManyDifferentQuestionsGetOneWalkInAPeriod) {
+TEST_F(WalkTest, ManyDifferentQuestionsGetOneWalkInAPeriod) {
   env.inspection.burst = 3;
   start();
   auto before = handled_by_probe();
@@ -354,7 +313,7 @@ TEST_F(InspectionTest, ManyDifferentQuestionsGetOneWalkInAPeriod) {
   EXPECT_LE(handled_by_probe() - before, 66u);
 }
 
-TEST_F(InspectionTest, WhoClicksAroundDoesNotWait) {
+TEST_F(WalkTest, WhoClicksAroundDoesNotWait) {
   env.inspection.burst = 3;
   start();
   advance(10s);
@@ -368,7 +327,7 @@ TEST_F(InspectionTest, WhoClicksAroundDoesNotWait) {
   }
 }
 
-TEST_F(InspectionTest, TooManyQuestionsAreRefused) {
+TEST_F(WalkTest, TooManyQuestionsAreRefused) {
   env.inspection.questions_max = 5;
   start();
   std::vector<std::shared_ptr<std::optional<inspect_page>>> pages;
@@ -386,7 +345,7 @@ TEST_F(InspectionTest, TooManyQuestionsAreRefused) {
 
 // -- what may go wrong ------------------------------------------------------------------
 
-TEST_F(InspectionTest, AProbeThatCrashesInItsWalkFailsTheQuestions) {
+TEST_F(WalkTest, AProbeThatCrashesInItsWalkFailsTheQuestions) {
   unit_count = 1;
   env.inspection.chunk = 2;
   start();
@@ -408,7 +367,7 @@ TEST_F(InspectionTest, AProbeThatCrashesInItsWalkFailsTheQuestions) {
   EXPECT_EQ(glance().connections, 20u);
 }
 
-TEST_F(InspectionTest, AnInspectorThatCrashesFailsTheQuestions) {
+TEST_F(WalkTest, AnInspectorThatCrashesFailsTheQuestions) {
   unit_count = 1;
   env.inspection.chunk = 2;
   start();
@@ -434,7 +393,7 @@ TEST_F(InspectionTest, AnInspectorThatCrashesFailsTheQuestions) {
   EXPECT_EQ(glance().connections, 20u);
 }
 
-TEST_F(InspectionTest, AUnitThatIsStuckHoldsNobodyUpForEver) {
+TEST_F(WalkTest, AUnitThatIsStuckHoldsNobodyUpForEver) {
   start();
   auto page = ask({});
   for (int i = 0; i < 10; ++i)
@@ -449,7 +408,7 @@ TEST_F(InspectionTest, AUnitThatIsStuckHoldsNobodyUpForEver) {
   EXPECT_EQ(glance().units.size(), 2u);
 }
 
-TEST_F(InspectionTest, QuestionsToABrokerThatHasEndedFail) {
+TEST_F(WalkTest, QuestionsToABrokerThatHasEndedFail) {
   start();
   tell(env.supervisor, stop_all{});
   advance(1s);

@@ -181,8 +181,10 @@ TEST(DocsTest, ThePageKnowsWhyAConnectionEnds) {
 
 TEST(DocsTest, EveryLogMessageIsExplained) {
   std::set<std::string> written;
+  // Where a dead connection had come to is remembered, and not logged.
   for (int i = 0; i < 256; ++i)
-    if (auto name = to_string(static_cast<happening>(i)); name != "unknown")
+    if (auto name = to_string(static_cast<happening>(i));
+        name != "unknown" && i != static_cast<int>(happening::seat_over))
       written.emplace(name);
   std::regex record{R"(log_record\{[^"}]*"([a-z_]+)\")"};
   for (auto folder : {"actors", "net", "app"})

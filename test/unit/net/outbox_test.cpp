@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "net/send_marks.hpp"
 #include "net/ws_frame.hpp"
 
 using namespace greenroom;
@@ -279,4 +280,41 @@ TEST_F(OutboxTest, RandomUseNeverTearsAFrame) {
     ASSERT_EQ(out.frames(), 0u);
     ASSERT_EQ(out.control_bytes(), 0u);
   }
+}
+
+TEST_F(OutboxTest, EachRoomsShareOfWhatWaitsIsKnown) {
+  auto mine = block_of({"one", "two"});
+  auto others = block_of({"three"});
+  auto later = block_of({"four"});
+  mine.mark({7, 11, 12, 2, 1'000'000});
+  others.mark({8, 5, 5, 1, 1'000'000});
+  later.mark({7, 13, 13, 1, 9'000'000});
+  counter->add(mine->size() + others->size() + later->size());
+  out.append(mine, true, retention::droppable, 100);
+  out.append(others, true, retention::droppable, 2100);
+  out.append(later, true, retention::droppable, 3100);
+  auto x = out.of(7, 4100);
+  EXPECT_EQ(x.events, 3u);
+  EXPECT_EQ(x.bytes, mine->size() + later->size());
+  EXPECT_EQ(x.first, 11u);
+  EXPECT_EQ(x.age, send_marks::time_of(4000));
+  EXPECT_EQ(out.of(8, 4100).age, send_marks::time_of(2000));
+  EXPECT_EQ(out.of(9, 4100).events, 0u);
+  EXPECT_EQ(out.oldest(), 100u);
+  EXPECT_EQ(out.bytes_most(), flow());
+  // What has begun waits still, but for the bytes that are out.
+  histogram latency;
+  out.sent(3, &latency, 2'000'000);
+  EXPECT_EQ(out.of(7, 4100).bytes, mine->size() + later->size() - 3);
+  EXPECT_EQ(latency.get().count(), 0u);
+  out.sent(mine->size() - 3, &latency, 2'000'000);
+  EXPECT_EQ(out.of(7, 4100).first, 13u);
+  EXPECT_EQ(latency.get().count(), 1u) << "one block, however many frames";
+  EXPECT_EQ(latency.get().sum, 1000u);
+  std::vector<wire_mark> gone;
+  EXPECT_EQ(out.drop_oldest(0, &gone), 2u);
+  ASSERT_EQ(gone.size(), 2u);
+  EXPECT_EQ(gone[0].room, 8u);
+  EXPECT_EQ(gone[1].last, 13u);
+  EXPECT_EQ(out.bytes_most(), mine->size() + others->size() + later->size());
 }
