@@ -36,12 +36,46 @@ export function next(emitter, name, matches = () => true) {
   });
 }
 
+/**
+ * A list that grows: `until(find)` waits for what `find` makes of it to be
+ * something, `upTo(n)` for so many of what it is a list of.
+ */
+export function growing(what) {
+  const all = [];
+  const looks = new Set();
+  const until = (find, name) => {
+    let look;
+    const found = new Promise((resolve) => {
+      look = () => {
+        const x = find(all);
+        if (x)
+          resolve(x);
+      };
+      looks.add(look);
+      look();
+    });
+    return within(found, name).finally(() => looks.delete(look));
+  };
+  return {
+    all,
+    add(...more) {
+      all.push(...more);
+      for (const look of looks)
+        look();
+    },
+    until,
+    upTo: (n) => until(() => all.length >= n && all, `${what} ${n}`),
+  };
+}
+
+/** The numbers from 0 to below n. */
+export const range = (n) => Array.from({ length: n }, (_, i) => i);
+
 // -- the broker ---------------------------------------------------------------
 
 class Broker {
   #child;
-  #lines = [];
-  #listeners = new Set();
+  #lines = growing('line of the log');
   #exited;
 
   constructor(flags) {
@@ -52,30 +86,18 @@ class Broker {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#exited = once(this.#child, 'exit');
-    createInterface({ input: this.#child.stdout }).on('line', (text) => {
-      const line = JSON.parse(text);
-      this.#lines.push(line);
-      for (const listener of this.#listeners)
-        listener(line);
-    });
+    createInterface({ input: this.#child.stdout }).on('line',
+      (text) => this.#lines.add(JSON.parse(text)));
   }
 
   /** The first line of the log, past ones included, that fits. */
-  async logged(what, matches) {
-    const past = this.#lines.find(matches);
-    if (past)
-      return past;
-    let listener;
-    const seen = new Promise((resolve) => {
-      listener = (line) => matches(line) && resolve(line);
-      this.#listeners.add(listener);
-    });
-    return within(seen, what).finally(() => this.#listeners.delete(listener));
+  logged(what, matches) {
+    return this.#lines.until((all) => all.find(matches), what);
   }
 
   /** How many lines of the log fit by now. */
   count(matches) {
-    return this.#lines.filter(matches).length;
+    return this.#lines.all.filter(matches).length;
   }
 
   get pid() {
@@ -229,45 +251,28 @@ export async function join(client, channel) {
 
 /** Collects what a subscription is told; `upTo(n)` waits for n of it. */
 export function collect(subscription) {
-  const all = [];
-  let wake = () => {};
-  subscription.on('publication', (x) => {
-    all.push(x.data);
-    wake();
-  });
-  const upTo = (n) =>
-    within(
-      new Promise((resolve) => {
-        wake = () => all.length >= n && resolve(all);
-        wake();
-      }),
-      `publication ${n}`,
-    );
-  return { all, upTo };
+  const list = growing('publication');
+  subscription.on('publication', (x) => list.add(x.data));
+  return list;
 }
+
+/** Commands as a message of the Centrifuge protocol. */
+export const inLines = (commands) =>
+  commands.map((x) => JSON.stringify(x)).join('\n');
 
 /** A WebSocket without an SDK: what it hears by lines, and how it is closed. */
 export async function startSocket(t, url, ...rest) {
   const socket = new WebSocket(url, ...rest);
   t.after(() => socket.terminate());
-  const lines = [];
-  let wake = () => {};
+  const list = growing('line');
+  socket.messages = 0;
   socket.on('message', (data, binary) => {
-    if (binary)
-      lines.push(data);
-    else
-      lines.push(...data.toString().split('\n'));
-    wake();
+    ++socket.messages;
+    list.add(...(binary ? [data] : data.toString().split('\n')));
   });
-  socket.lines = lines;
-  socket.upTo = (n) =>
-    within(
-      new Promise((resolve) => {
-        wake = () => lines.length >= n && resolve(lines);
-        wake();
-      }),
-      `line ${n}`,
-    );
+  socket.lines = list.all;
+  socket.upTo = list.upTo;
+  socket.until = list.until;
   socket.closed = new Promise((resolve) => {
     socket.on('close', (code, reason) =>
       resolve({ code, reason: reason.toString() }));
@@ -277,9 +282,13 @@ export async function startSocket(t, url, ...rest) {
   return socket;
 }
 
-/** Such a WebSocket that has greeted the Centrifuge way. */
+/**
+ * Such a WebSocket that has greeted the Centrifuge way; `ask` sends commands in
+ * one message.
+ */
 export async function startSpeaker(t, url) {
   const socket = await startSocket(t, url);
+  socket.ask = (...commands) => socket.send(inLines(commands));
   socket.send('{"id":1,"connect":{}}');
   await socket.upTo(1);
   socket.greeting = JSON.parse(socket.lines.shift());

@@ -5,13 +5,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  collect, join, next, startBroker, startSocket, startWire, within,
+  collect, join, next, range, startBroker, startSocket, startWire, within,
 } from './broker.mjs';
 
 const uuid
   = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-
-const upTo = (n) => Array.from({ length: n }, (_, i) => i);
 
 /** A subscription that is refused: how. */
 async function refusal(client, channel, options) {
@@ -42,12 +40,12 @@ export function whatGoesRight(startClient) {
     const bobsRoom = await join(bob, 'chat:1');
     const heard = [collect(annsRoom), collect(bobsRoom)];
     const first = next(bobsRoom, 'publication');
-    const sent = upTo(1000).map((i) => ({ i, text: 'grüße\n"\\ 😀' }));
+    const sent = range(1000).map((i) => ({ i, text: 'grüße\n"\\ 😀' }));
     const answers = Promise.all(sent.map((x) => annsRoom.publish(x)));
     for (const answer of await within(answers, 'answers'))
       assert.deepEqual(answer, {});
-    for (const { all, upTo: heardUpTo } of heard) {
-      await heardUpTo(sent.length);
+    for (const { all, upTo } of heard) {
+      await upTo(sent.length);
       assert.deepEqual(all, sent);
     }
     const { info, offset } = await first;
@@ -57,11 +55,11 @@ export function whatGoesRight(startClient) {
 
   test('clients that publish at once are heard in one order', async (t) => {
     const broker = await startBroker(t, '--messages-per-second', '0');
-    const rooms = await Promise.all(upTo(3).map(
+    const rooms = await Promise.all(range(3).map(
       () => join(startClient(t, broker.centrifuge), 'chat')));
     const heard = rooms.map(collect);
     const n = 200;
-    for (const i of upTo(n))
+    for (const i of range(n))
       rooms.forEach((room, who) => room.publish([who, i]));
     for (const list of heard)
       await list.upTo(n * rooms.length);
@@ -69,7 +67,7 @@ export function whatGoesRight(startClient) {
       assert.deepEqual(all, heard[0].all);
     rooms.forEach((_, who) => assert.deepEqual(
       heard[0].all.filter(([from]) => from === who).map(([, i]) => i),
-      upTo(n)));
+      range(n)));
   });
 
   test('a connection has 128 rooms and no more', async (t) => {
@@ -78,7 +76,7 @@ export function whatGoesRight(startClient) {
     const bob = startClient(t, broker.centrifuge);
     // All of them in the first message, before connect is answered (§1).
     const rooms = await Promise.all(
-      upTo(128).map((i) => join(ann, `room:${i}`)));
+      range(128).map((i) => join(ann, `room:${i}`)));
     const heard = rooms.map(collect);
     assert.equal(await refusal(ann, 'room:128'), '106 limit exceeded');
     const loud = [0, 64, 127];
@@ -97,7 +95,7 @@ export function whatGoesRight(startClient) {
   test('a connection that ends leaves all of its rooms at once', async (t) => {
     const broker = await startBroker(t);
     const ann = startClient(t, broker.centrifuge);
-    await Promise.all(upTo(128).map((i) => join(ann, `room:${i}`)));
+    await Promise.all(range(128).map((i) => join(ann, `room:${i}`)));
     ann.disconnect();
     await broker.logged('end of the last room',
       () => broker.count((x) => x.message === 'room_closed') === 128);
@@ -129,7 +127,7 @@ export function whatGoesRight(startClient) {
     const raw = await startSocket(t, broker.room('lobby'));
     const heard = collect(ann);
     const n = 300;
-    for (const i of upTo(n)) {
+    for (const i of range(n)) {
       ann.publish({ from: 'ann', i });
       raw.send(`raw ${i}`);
       raw.send(Buffer.from([0, 255, i & 255])); // JSON has no word for this
@@ -183,7 +181,7 @@ export function whatGoesRight(startClient) {
     const broker = await startBroker(t, '--room-write-delay', '1s');
     const ann = startClient(t, broker.centrifuge);
     const rooms = [await join(ann, 'a'), await join(ann, 'b')];
-    const answers = Promise.all(upTo(20).map((i) => rooms[i % 2].publish(i)));
+    const answers = Promise.all(range(20).map((i) => rooms[i % 2].publish(i)));
     // One after the other these would take 20 s, and the client gives up after 5.
     assert.equal((await within(answers, 'answers')).length, 20);
   });
@@ -307,7 +305,7 @@ export function whatGoesWrong(startClient) {
     // Others have lost nothing.
     await heard.upTo(published + 1);
     assert.deepEqual(heard.all.map((x) => (x === 'back' ? x : x[0])),
-      [...upTo(published), 'back']);
+      [...range(published), 'back']);
   });
 
   test('a bad command ends the client for good', async (t) => { // §2.1
@@ -338,7 +336,7 @@ export function whatGoesWrong(startClient) {
     const broker = await startBroker(t, '--messages-per-second', '100');
     const ann = startClient(t, broker.centrifuge);
     const room = await join(ann, 'chat');
-    await comesBack(ann, room, 3013, () => ann.inOneMessage(room, upTo(1000)));
+    await comesBack(ann, room, 3013, () => ann.inOneMessage(room, range(1000)));
   });
 
   test('a token that cannot be checked is invalid', async (t) => { // §3

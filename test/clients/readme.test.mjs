@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { startBroker, within } from './broker.mjs';
+import { growing, startBroker, within } from './broker.mjs';
 import { openPage, useChromium } from './chromium.mjs';
 
 useChromium();
@@ -17,12 +17,10 @@ async function openConsole(t) {
   const broker = await startBroker(t, '--room', 'lobby', '--room', 'news',
     '--rooms-on-demand', 'off', '--origin', 'https://example.org');
   const page = await openPage(t, `http://127.0.0.1:${broker.port}/`);
-  const shown = [];
-  let wake = () => {};
+  const shown = growing('value');
   page.on('console', async (x) => {
     const values = await Promise.all(x.args().map((y) => y.jsonValue()));
-    shown.push(values.length === 1 ? values[0] : values);
-    wake();
+    shown.add(values.length === 1 ? values[0] : values);
   });
   const cdp = await page.context().newCDPSession(page);
   return {
@@ -39,11 +37,9 @@ async function openConsole(t) {
       assert.equal(exceptionDetails, undefined,
         exceptionDetails?.exception?.description);
     },
-    shows: (value) => within(new Promise((resolve) => {
-      wake = () => shown.some((x) => JSON.stringify(x) === JSON.stringify(value))
-        && resolve();
-      wake();
-    }), `${JSON.stringify(value)} in the console`),
+    shows: (value) => shown.until(
+      (all) => all.some((x) => JSON.stringify(x) === JSON.stringify(value)),
+      `${JSON.stringify(value)} in the console`),
   };
 }
 
