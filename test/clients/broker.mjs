@@ -141,6 +141,27 @@ export async function startBroker(t, ...flags) {
   return broker;
 }
 
+const token = 'only-for-this-test';
+
+/** Such a broker, of which `act` asks its inspection API to do something. */
+export async function startObedientBroker(t, ...flags) {
+  const broker = await startBroker(t, '--inspect-port', '0',
+    '--inspect-act-token', token, ...flags);
+  const { port } = await broker.logged('inspection',
+    (x) => x.message === 'inspecting');
+  broker.act = async (what, body) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/inspect/${what}`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+    const receipt = await answer.json();
+    if (!receipt.clean)
+      throw new Error(`${what}: ${JSON.stringify(receipt)}`);
+  };
+  return broker;
+}
+
 // -- a wire that can be cut ---------------------------------------------------
 
 /** Passes connections on to a port, and fails them when it is told to. */
@@ -213,28 +234,51 @@ export async function startWire(t, port) {
 // Reconnects are quick, or tests would wait for them.
 export const quickly = { minReconnectDelay: 20, maxReconnectDelay: 200 };
 
+// Both also run in pages: they may name nothing of this file.
+
+/** A class of WebSockets: `to` keeps the last one and how often it sent. */
+export function watched(Base, to) {
+  return class extends Base {
+    constructor(...args) {
+      super(...args);
+      to.socket = this;
+      to.messages = 0;
+    }
+
+    send(data) {
+      ++to.messages;
+      super.send(data);
+    }
+  };
+}
+
+/**
+ * Publishes a list at once. @returns in how many messages that was, and in the
+ * order of the answers the index and the error of each, 0 if it was granted
+ */
+export async function publishAtOnce(client, wire, room, data) {
+  const answers = [];
+  const before = wire.messages;
+  client.startBatching();
+  const all = data.map((x, i) => room.publish(x).then(
+    () => answers.push([i, 0]), ({ code }) => answers.push([i, code])));
+  client.stopBatching();
+  await Promise.all(all);
+  return { messages: wire.messages - before, answers };
+}
+
 /**
  * The SDK in this process, connecting. On top of what it offers:
  * `sendRaw(text)` puts a message of one's own onto its WebSocket, and
- * `inOneMessage(room, data)` publishes a list at once, whatever comes of it.
+ * `inOneMessage(room, data)` publishes a list at once, see `publishAtOnce`.
  */
 export function startClient(t, url, options = {}) {
-  let socket;
-  class Socket extends WebSocket {
-    constructor(...args) {
-      super(...args);
-      socket = this;
-    }
-  }
+  const wire = {};
   const client = new Centrifuge(url,
-    { websocket: Socket, ...quickly, ...options });
-  client.sendRaw = (text) => socket.send(text);
-  client.inOneMessage = (room, data) => {
-    client.startBatching();
-    for (const x of data)
-      room.publish(x).catch(() => {});
-    client.stopBatching();
-  };
+    { websocket: watched(WebSocket, wire), ...quickly, ...options });
+  client.sendRaw = (text) => wire.socket.send(text);
+  client.inOneMessage = (room, data) =>
+    publishAtOnce(client, wire, room, data);
   t.after(() => client.disconnect());
   client.connect();
   return client;

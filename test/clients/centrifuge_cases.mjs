@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  collect, join, next, range, startBroker, startSocket, startWire, within,
+  collect, join, next, range, startBroker, startObedientBroker, startSocket,
+  startWire, within,
 } from './broker.mjs';
 
 const uuid
@@ -186,6 +187,39 @@ export function whatGoesRight(startClient) {
     assert.equal((await within(answers, 'answers')).length, 20);
   });
 
+  test('a thousand commands in one message are answered in order',
+    async (t) => {
+      // With the greeting and the room exactly as many as may come at once.
+      const broker = await startBroker(t, '--messages-per-second', '1',
+        '--burst-seconds', '1002');
+      const ann = startClient(t, broker.centrifuge);
+      const room = await join(ann, 'chat');
+      const heard = collect(room);
+      const { messages, answers } = await within(
+        ann.inOneMessage(room, range(1000)), 'answers');
+      assert.equal(messages, 1);
+      assert.deepEqual(answers, range(1000).map((i) => [i, 0]));
+      await heard.upTo(1000);
+      assert.deepEqual(heard.all, range(1000));
+    });
+
+  test('a client does not notice that its room was restarted', async (t) => {
+    const broker = await startObedientBroker(t);
+    const ann = startClient(t, broker.centrifuge);
+    const rooms = [await join(ann, 'a'), await join(ann, 'b')];
+    const heard = rooms.map(collect);
+    const faults = [];
+    for (const [thing, name] of [[ann, 'connecting'],
+      [rooms[0], 'subscribing'], [rooms[0], 'unsubscribed']])
+      thing.on(name, (x) => faults.push(x));
+    await broker.act('restart', { room: 'a' });
+    await rooms[0].publish(1);
+    await rooms[1].publish(2);
+    await Promise.all(heard.map((x) => x.upTo(1)));
+    assert.deepEqual(heard.map((x) => x.all), [[1], [2]]);
+    assert.deepEqual(faults, []);
+  });
+
   test('a room that nobody opened is unknown', async (t) => {
     const broker = await startBroker(t, '--room', 'lobby',
       '--rooms-on-demand', 'off');
@@ -308,6 +342,29 @@ export function whatGoesWrong(startClient) {
       [...range(published), 'back']);
   });
 
+  test('a room that is closed is told, and others go on', async (t) => { // §7.3
+    const broker = await startObedientBroker(t);
+    const clients = range(2).map(() => startClient(t, broker.centrifuge));
+    const rooms = await Promise.all(
+      clients.map((x) => Promise.all([join(x, 'a'), join(x, 'b')])));
+    const ends = rooms.map(([a]) => next(a, 'unsubscribed'));
+    await broker.act('kill', { room: 'a' });
+    for (const end of ends) {
+      const { code, reason } = await end;
+      assert.equal(`${code} ${reason}`, '2000 server unsubscribe');
+    }
+    const heard = collect(rooms[1][1]);
+    await rooms[0][1].publish('still here');
+    await heard.upTo(1);
+    for (const x of clients)
+      assert.equal(x.state, 'connected');
+    // On demand it is there again.
+    const back = next(rooms[0][0], 'subscribed');
+    rooms[0][0].subscribe();
+    await back;
+    await rooms[0][0].publish('again');
+  });
+
   test('a bad command ends the client for good', async (t) => { // §2.1
     const broker = await startBroker(t);
     const ann = startClient(t, broker.centrifuge);
@@ -333,10 +390,15 @@ export function whatGoesWrong(startClient) {
   });
 
   test('a client that asks too much is told so and comes back', async (t) => {
-    const broker = await startBroker(t, '--messages-per-second', '100');
+    // Each of the commands counts: without ten of them it would be allowed.
+    const broker = await startBroker(t, '--messages-per-second', '1',
+      '--burst-seconds', '992');
     const ann = startClient(t, broker.centrifuge);
     const room = await join(ann, 'chat');
-    await comesBack(ann, room, 3013, () => ann.inOneMessage(room, range(1000)));
+    await comesBack(ann, room, 3013, async () => {
+      const { answers } = await ann.inOneMessage(room, range(1000));
+      assert.ok(answers.every(([, code]) => code !== 0), 'some were granted');
+    });
   });
 
   test('a token that cannot be checked is invalid', async (t) => { // §3

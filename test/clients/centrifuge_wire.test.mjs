@@ -110,6 +110,18 @@ test('pings are empty replies, pongs empty commands', async (t) => { // §6
   }
 });
 
+test('the first ping leaves at least half of an interval', async (t) => { // §6
+  const broker = await startBroker(t, '--ping-every', '600ms');
+  const waits = await Promise.all(range(20).map(async () => {
+    const begin = performance.now();
+    const speaker = await startSpeaker(t, broker.centrifuge);
+    await speaker.upTo(1);
+    assert.equal(speaker.lines[0], '{}');
+    return performance.now() - begin;
+  }));
+  assert.ok(Math.min(...waits) >= 300, `${waits}`);
+});
+
 test('an unanswered ping has its code and reason', async (t) => { // §6
   const broker = await startBroker(t,
     '--ping-every', '400ms', '--pong-timeout', '150ms');
@@ -159,16 +171,21 @@ test('bad commands have their code and reason', async (t) => { // §2.1, §3
 
 test('every command of a message counts against the rate', async (t) => {
   const broker = await startBroker(t, '--messages-per-second', '10',
-    '--burst-seconds', '100'); // 1000 at once, the greeting among them
-  for (const [n, closes] of [[999, false], [1000, true]]) {
-    const speaker = await startSpeaker(t, broker.centrifuge);
-    speaker.ask(...range(n).map(
-      (i) => ({ id: i + 2, unsubscribe: { channel: 'a' } })));
-    if (closes) {
-      assert.deepEqual(await within(speaker.closed, 'close'),
-        { code: 3013, reason: 'too many requests' });
+    '--burst-seconds', '100'); // 1000 at once
+  for (const n of [1000, 1001]) {
+    const socket = await startSocket(t, broker.centrifuge);
+    const commands = range(n).map(
+      (i) => ({ id: i + 1, unsubscribe: { channel: 'a' } }));
+    commands[0] = { id: 1, connect: {} };
+    socket.send(inLines(commands));
+    if (n === 1000) {
+      await socket.upTo(n);
+      assert.deepEqual(socket.lines.map((x) => JSON.parse(x).id),
+        range(n).map((i) => i + 1));
     } else {
-      await speaker.upTo(n);
+      assert.deepEqual(await within(socket.closed, 'close'),
+        { code: 3013, reason: 'too many requests' });
+      assert.deepEqual(socket.lines, []);
     }
   }
 });
@@ -186,6 +203,68 @@ test('answers that are known together are joined', async (t) => { // §12
   const messages = speaker.messages - before;
   assert.ok(messages <= 4, `${messages} messages`); // 256 wait at most
 });
+
+test('publications and their answers are joined as well', async (t) => { // §12
+  const broker = await startBroker(t, '--messages-per-second', '0',
+    '--threads', '1');
+  const speaker = await startSpeaker(t, broker.centrifuge);
+  speaker.ask({ id: 2, subscribe: { channel: 'a' } });
+  await speaker.upTo(1);
+  const before = speaker.messages;
+  const n = 500;
+  speaker.ask(...range(n).map(
+    (i) => ({ id: i + 3, publish: { channel: 'a', data: i } })));
+  await speaker.upTo(1 + 2 * n);
+  const messages = speaker.messages - before;
+  assert.ok(messages <= 20, `${messages} messages`); // 2 a turn of 256 events
+});
+
+test('a subscription is answered before its first push, whoever publishes',
+  async (t) => { // §4.1
+    const broker = await startBroker(t, '--messages-per-second', '0',
+      '--threads', '2');
+    // Publishers that never rest: each answer is followed by the next one.
+    const begun = await Promise.all(range(4).map(async () => {
+      const speaker = await startSpeaker(t, broker.centrifuge);
+      let next = 0;
+      const say = () => speaker.ask(
+        { id: next + 10, publish: { channel: 'a', data: next++ } });
+      speaker.ask({ id: 2, subscribe: { channel: 'a' } });
+      await speaker.upTo(1);
+      speaker.on('message', (text) => {
+        for (const x of `${text}`.split('\n'))
+          if (JSON.parse(x).publish)
+            say();
+      });
+      range(8).forEach(say);
+      return speaker.greeting.connect.client;
+    }));
+    // Joiners on both threads, which come, hear something and go.
+    const joiners = await Promise.all(
+      range(4).map(() => startSpeaker(t, broker.centrifuge)));
+    await Promise.all(joiners.map(async (joiner) => {
+      const upTo = async (is) => {
+        const n = await joiner.until(
+          (all) => 1 + all.findIndex((x) => is(JSON.parse(x))), 'line');
+        return joiner.lines.splice(0, n).map((x) => JSON.parse(x));
+      };
+      for (const round of range(50)) {
+        const id = 2 * round + 2;
+        joiner.ask({ id, subscribe: { channel: 'a' } });
+        assert.deepEqual(await upTo(() => true), [{ id, subscribe: {} }]);
+        const heard = await upTo((x) => x.push?.pub.data % 50 === 0);
+        joiner.ask({ id: id + 1, unsubscribe: { channel: 'a' } });
+        heard.push(...await upTo((x) => x.unsubscribe));
+        assert.deepEqual(heard.pop(), { id: id + 1, unsubscribe: {} });
+        // Of each publisher, none is missing in between and none came twice.
+        for (const who of begun) {
+          const its = heard.filter((x) => x.push.pub.info.client === who)
+            .map((x) => x.push.pub.data);
+          assert.deepEqual(its, its.map((_, i) => its[0] + i));
+        }
+      }
+    }));
+  });
 
 test('a client that does not greet is stale', async (t) => { // §1
   const broker = await startBroker(t, '--greeting-timeout', '200ms');

@@ -6,7 +6,7 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { quickly, within } from './broker.mjs';
+import { publishAtOnce, quickly, watched, within } from './broker.mjs';
 
 const sdk = createRequire(import.meta.url)
   .resolve('centrifuge').replace('/build/index.js', '/dist/centrifuge.js');
@@ -62,7 +62,7 @@ export async function openPage(t, url, options = {}) {
 
 function agent() {
   const things = {}; // clients and subscriptions
-  const sockets = {};
+  const wires = {};
   const follow = (id, thing, names) => {
     things[id] = thing;
     for (const name of names)
@@ -70,13 +70,9 @@ function agent() {
   };
   globalThis.agent = {
     connect(id, url, options) {
-      class Socket extends WebSocket {
-        constructor(...args) {
-          super(...args);
-          sockets[id] = this;
-        }
-      }
-      const client = new Centrifuge(url, { ...options, websocket: Socket });
+      wires[id] = {};
+      const client = new Centrifuge(url,
+        { ...options, websocket: watched(WebSocket, wires[id]) });
       follow(id, client, ['connecting', 'connected', 'disconnected', 'error']);
       client.connect();
     },
@@ -92,13 +88,10 @@ function agent() {
       }
     },
     sendRaw(id, text) {
-      sockets[id].send(text);
+      wires[id].socket.send(text);
     },
     inOneMessage(id, room, data) {
-      things[id].startBatching();
-      for (const x of data)
-        things[room].publish(x).catch(() => {});
-      things[id].stopBatching();
+      return publishAtOnce(things[id], wires[id], things[room], data);
     },
   };
 }
@@ -179,6 +172,8 @@ async function openAgent(t) {
   await page.exposeFunction('tell',
     (id, name, event) => page.remotes.get(id).emit(name, event));
   await page.addScriptTag({ path: sdk });
+  for (const shared of [watched, publishAtOnce])
+    await page.addScriptTag({ content: `${shared}` });
   await page.evaluate(agent);
   return page;
 }

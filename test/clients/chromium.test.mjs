@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  collect, join, startBroker, startClient as startNodeClient, startSocket,
+  collect, join, range, startBroker, startClient as startNodeClient, startSocket,
   within,
 } from './broker.mjs';
 import { whatGoesRight, whatGoesWrong } from './centrifuge_cases.mjs';
@@ -48,18 +48,24 @@ test('two tabs, a raw client and Node hear the same in the same order',
     for (let i = 0; i < n; ++i) {
       await Promise.all([say(ann, `a${i} <b>&amp;`), say(bob, `b${i} grüße`)]);
       raw.send(`raw ${i}`);
+      // Neither of these is JSON: one is a string, JSON has no word for the other.
+      raw.send(`{"raw": ${i}`);
+      raw.send(Buffer.from([0, 255, i]));
       await eve.publish({ name: 'Eve', text: `e${i}` });
     }
-    await Promise.all([hears(ann, 4 * n), hears(bob, 4 * n)]);
-    await evesNotes.upTo(4 * n);
-    await raw.upTo(4 * n);
+    await Promise.all([hears(ann, 5 * n), hears(bob, 5 * n)]);
+    await evesNotes.upTo(5 * n);
+    await raw.upTo(6 * n);
     const said = evesNotes.all.map(
       (x) => (typeof x === 'string' ? x : `${x.name}: ${x.text}`));
     const inTab = await heardBy(ann);
     assert.deepEqual(await heardBy(bob), inTab);
     assert.deepEqual(
-      inTab.map((x) => x.replace(/^client [0-9a-f]{8}: raw/, 'raw')), said);
-    assert.deepEqual(raw.lines, evesNotes.all.map(
+      inTab.map((x) => x.replace(/^client [0-9a-f]{8}: (raw|\{)/, '$1')), said);
+    const texts = raw.lines.filter((x) => typeof x === 'string');
+    assert.deepEqual(raw.lines.filter((x) => typeof x !== 'string'),
+      range(n).map((i) => Buffer.from([0, 255, i])));
+    assert.deepEqual(texts, evesNotes.all.map(
       (x) => (typeof x === 'string' ? x : JSON.stringify(x))));
     assert.deepEqual([...ann.faults, ...bob.faults], []);
   });

@@ -443,10 +443,15 @@ TEST_F(ReaderTest, EachCommandOfAMessageCounts) {
   env.reader.burst_seconds = 3;
   start();
   auto ann = connect_talker();
-  ann->emit("hello 1\nhello 2\nhello 3\nhello 4");
+  ann->emit("hello 1\nhello 2\nhello 3");
   run();
-  EXPECT_EQ(ann->last_words, "rate_limited");
-  EXPECT_THAT(ann->got, IsEmpty());
+  EXPECT_EQ(ann->last_words, "");
+  EXPECT_THAT(ann->got, SizeIs(3));
+  auto bob = connect_talker();
+  bob->emit("hello 1\nhello 2\nhello 3\nhello 4");
+  run();
+  EXPECT_EQ(bob->last_words, "rate_limited");
+  EXPECT_THAT(bob->got, IsEmpty());
 }
 
 TEST_F(ReaderTest, ACompressedMessageIsChargedForTheLargerOfItsSizes) {
@@ -677,6 +682,34 @@ TEST_F(StrictDialectTest, NoPongIsMissedWhileTheSocketIsNotRead) {
   EXPECT_EQ(ann->last_words, "");
   advance(env.reader.pong_timeout + 100ms);
   EXPECT_EQ(ann->last_words, "no_pong");
+}
+
+TEST_F(StrictDialectTest, TheFirstPingComesBetweenHalfAnIntervalAndOne) {
+  std::vector<socket_ptr> crowd;
+  for (int i = 0; i < 40; ++i) {
+    auto request = talk_upgrade();
+    request.dialect = &strict;
+    crowd.push_back(open(1, std::move(request)));
+    crowd.back()->emit("hello 1");
+  }
+  run();
+  auto pinged = [&crowd] {
+    return std::count_if(crowd.begin(), crowd.end(), [](auto& x) {
+      return std::count(x->got.begin(), x->got.end(), "ping") > 0;
+    });
+  };
+  const auto begin = now();
+  const auto every = env.reader.ping_every;
+  advance(every / 2 - timer_wheel::tick);
+  EXPECT_EQ(pinged(), 0);
+  // They are spread over the other half.
+  for (int eighth = 1; eighth <= 8; ++eighth) {
+    advance(begin + every / 2 + eighth * every / 16 - now());
+    EXPECT_LE(pinged(), 5 * eighth + 3) << eighth;
+    EXPECT_GE(pinged(), 5 * eighth - 5) << eighth;
+  }
+  advance(2 * timer_wheel::tick);
+  EXPECT_EQ(pinged(), 40);
 }
 
 TEST_F(StrictDialectTest, PingsComeAtASteadyPace) {
