@@ -1,6 +1,7 @@
 // Limits of who may come in, and of what clients may send: both sides of each.
 
 #include "test/conformance/flags.hpp"
+#include "test/support/centrifuge_client.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -33,14 +34,10 @@ std::string times(std::string_view what, std::size_t n) {
 
 /// A Centrifuge client that has greeted.
 ws_client centrifuge(const flagged_broker& broker) {
-  auto result = broker.client("/connection/websocket");
-  result.send_text(R"({"id":1,"connect":{}})");
+  auto result = broker.client(centrifuge_path);
+  result.send_text(centrifuge_greeting);
   EXPECT_THAT(result.receive_text(), HasSubstr(R"("id":1,"connect")"));
   return result;
-}
-
-std::string subscribe(int id, std::string_view room) {
-  return fmt::format(R"({{"id":{},"subscribe":{{"channel":"{}"}}}})", id, room);
 }
 
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
@@ -128,7 +125,7 @@ TEST(ConnectionLimitTest, AClientHasToGreetInTime) {
   auto bob = broker.client("/connection/websocket");
   EXPECT_EQ(bob.expect_close().code, 3502);
   EXPECT_GE(since(begin), 180ms);
-  ann.send_text(subscribe(2, "lobby"));
+  ann.send_text(centrifuge_subscribe(2, "lobby"));
   EXPECT_THAT(ann.receive_text(), HasSubstr(R"("subscribe":{)"));
 }
 
@@ -155,7 +152,7 @@ TEST(ConnectionLimitTest, APingOfTheDialectHasToBeAnswered) {
 TEST(ConnectionLimitTest, StrangersMayBeKeptOut) {
   flagged_broker broker{{"--anonymous=off"}};
   auto c = broker.client("/connection/websocket");
-  c.send_text(R"({"id":1,"connect":{}})");
+  c.send_text(centrifuge_greeting);
   auto text = c.try_receive(5s);
   // An error of the greeting, or the end of the connection: nobody is let in.
   if (text) {
@@ -257,15 +254,15 @@ TEST(RoomLimitTest, AConnectionIsInSoManyRooms) {
     flagged_broker broker{flags};
     auto c = centrifuge(broker);
     for (int i = 1; i <= most; ++i) {
-      c.send_text(subscribe(i + 1, fmt::format("r{}", i)));
+      c.send_text(centrifuge_subscribe(i + 1, fmt::format("r{}", i)));
       ASSERT_THAT(c.receive_text(), HasSubstr(R"("subscribe":{)")) << i;
     }
-    c.send_text(subscribe(130, "more"));
+    c.send_text(centrifuge_subscribe(130, "more"));
     EXPECT_THAT(c.receive_text(), HasSubstr(R"("code":106)"));
     EXPECT_EQ(broker.books().memberships, static_cast<std::size_t>(most));
     c.send_text(R"({"id":131,"unsubscribe":{"channel":"r1"}})");
     EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":131,"unsubscribe")"));
-    c.send_text(subscribe(132, "more"));
+    c.send_text(centrifuge_subscribe(132, "more"));
     EXPECT_THAT(c.receive_text(), HasSubstr(R"("id":132,"subscribe":{)"));
   }
 }
@@ -336,7 +333,7 @@ TEST(RoomLimitTest, RawClientsMayDoWhatTheRoomSays) {
   EXPECT_EQ(x.body, error_body("room_forbidden"));
   auto reader = broker.client("/room/news");
   auto writer = centrifuge(broker);
-  writer.send_text(subscribe(2, "news"));
+  writer.send_text(centrifuge_subscribe(2, "news"));
   EXPECT_THAT(writer.receive_text(), HasSubstr(R"("id":2,"subscribe")"));
   writer.send_text(
     R"({"id":3,"publish":{"channel":"news","data":{"it":"rains"}}})");
@@ -357,12 +354,12 @@ TEST(RoomLimitTest, WhoMayOnlyListenIsToldSoInItsDialect) {
   auto quiet = broker.client("/room/news");
   auto ann = centrifuge(broker);
   for (auto room : {"news", "talk"}) {
-    ann.send_text(subscribe(2, room));
+    ann.send_text(centrifuge_subscribe(2, room));
     EXPECT_THAT(ann.receive_text(), HasSubstr(R"("id":2,"subscribe")"));
   }
-  ann.send_text(R"({"id":3,"publish":{"channel":"news","data":1}})");
+  ann.send_text(centrifuge_publish(3, "news", "1"));
   EXPECT_THAT(ann.receive_text(), HasSubstr(R"("id":3,"error":{"code":103)"));
-  ann.send_text(R"({"id":4,"publish":{"channel":"talk","data":2}})");
+  ann.send_text(centrifuge_publish(4, "talk", "2"));
   EXPECT_THAT(ann.receive_text(), HasSubstr(R"("channel":"talk")"));
   quiet.send_text("me too");
   auto words = quiet.expect_close();

@@ -3,6 +3,7 @@
 // and memory.
 
 #include "test/support/broker_fixture.hpp"
+#include "test/support/centrifuge_client.hpp"
 #include "test/support/deflate_codec.hpp"
 #include "test/support/swarm.hpp"
 #include "test/support/traffic.hpp"
@@ -31,7 +32,6 @@ constexpr auto browser = "permessage-deflate; client_max_window_bits";
 constexpr auto bare = "permessage-deflate";
 constexpr auto small_windows =
   "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
-constexpr auto centrifuge = "/connection/websocket";
 
 ws_client connect(std::uint16_t port, std::string path, std::string offer) {
   ws_options how{.port = port, .path = std::move(path)};
@@ -112,10 +112,11 @@ TEST(DeflateTest, CompressedAndPlainMembersGetTheSame) {
   EXPECT_EQ(agreed(raw[7].who), "");
   std::vector<ws_client> talkers;
   for (auto offer : {"", bare}) {
-    auto& x = talkers.emplace_back(connect(broker.port(), centrifuge, offer));
-    x.send_text(R"({"id":1,"connect":{}})");
+    auto& x =
+      talkers.emplace_back(connect(broker.port(), centrifuge_path, offer));
+    x.send_text(centrifuge_greeting);
     x.receive();
-    x.send_text(R"({"id":2,"subscribe":{"channel":"lobby"}})");
+    x.send_text(centrifuge_subscribe(2, "lobby"));
     x.receive();
   }
 
@@ -244,17 +245,15 @@ TEST(DeflateTest, RoomsCompressOnlyWhereTheySaySo) {
     auto demanded = connect(broker.port(), "/room/demanded", bare);
     EXPECT_EQ(agreed(demanded) != "", by_default);
     // A connection of many rooms agrees if any of them may compress.
-    auto many = connect(broker.port(), centrifuge, bare);
+    auto many = connect(broker.port(), centrifuge_path, bare);
     EXPECT_NE(agreed(many), "");
-    many.send_text(R"({"id":1,"connect":{}})");
+    many.send_text(centrifuge_greeting);
     many.receive();
     for (auto room : {"loud", "quiet"}) {
-      many.send_text(
-        fmt::format(R"({{"id":2,"subscribe":{{"channel":"{}"}}}})", room));
+      many.send_text(centrifuge_subscribe(2, room));
       many.receive();
       many.send_text(
-        fmt::format(R"({{"id":3,"publish":{{"channel":"{}","data":"{}"}}}})",
-                    room, long_text));
+        centrifuge_publish(3, room, fmt::format("\"{}\"", long_text)));
       // The answer may overtake it, but is for nobody else.
       auto got = many.receive();
       auto other = many.receive();
@@ -269,7 +268,7 @@ TEST(DeflateTest, RoomsCompressOnlyWhereTheySaySo) {
   auto off = connect(broker.port(), "/room/lobby", browser);
   EXPECT_EQ(agreed(off), "");
   EXPECT_FALSE(compressed(off));
-  EXPECT_EQ(agreed(connect(broker.port(), centrifuge, browser)), "");
+  EXPECT_EQ(agreed(connect(broker.port(), centrifuge_path, browser)), "");
 }
 
 TEST(DeflateTest, OffersThatCannotBeHonouredAreDeclined) {
