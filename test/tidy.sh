@@ -41,6 +41,8 @@ mapfile -t net < <(sources net)
 mapfile -t net_but_beast < <(sources net | grep -vx 'net/beast\.hpp')
 mapfile -t net_headers < <(sources net | grep '\.hpp$')
 mapfile -t dialects < <(sources net/protocols net/auth)
+mapfile -t net_but_dialects < <(sources net \
+  | grep -vP '^net/(protocols/|routes\.cpp$)')
 mapfile -t app < <(sources app)
 # The peers of test/bench are programs of their own, not ours.
 mapfile -t tests < <(sources test | grep -v '^test/bench/peers/')
@@ -67,6 +69,9 @@ forbid 'only .cpp files of net/ include net/beast.hpp' \
   "${include}\"net/beast\.hpp\"" "${net_headers[@]}" "${app[@]}"
 forbid 'a dialect or a token check touches no socket' \
   "${include}\"net/(?!(protocols|auth)/|(ws_frame|room_name)\.hpp)" "${dialects[@]}"
+forbid 'dialects are known to the table of routes, and to nobody else' \
+  "${include}\"net/protocols/(?!visit\.hpp)" "${actors[@]}" "${app[@]}" \
+  "${net_but_dialects[@]}"
 forbid 'app/ knows no test' "${include}\"test/" "${app[@]}"
 forbid 'includes start at the root of the tree' "${include}\"\.\.?/" "${ours[@]}"
 

@@ -401,6 +401,15 @@ export function whatGoesWrong(startClient) {
     });
   });
 
+  test('a client that an operator ends stays away', async (t) => { // §7.2
+    const broker = await startObedientBroker(t);
+    const ann = startClient(t, broker.centrifuge);
+    await join(ann, 'chat');
+    const { client } = await broker.logged('join',
+      (x) => x.message === 'joined');
+    await staysAway(ann, 3503, () => broker.act('kill', { client }));
+  });
+
   test('a token that cannot be checked is invalid', async (t) => { // §3
     const broker = await startBroker(t);
     await staysAway(startClient(t, broker.centrifuge, { token: 'JWT' }), 3500);

@@ -201,6 +201,23 @@ TEST_F(CentrifugeCrashTest, EachPublicationIsAnsweredAndGrantedOnesAreHeard) {
   EXPECT_EQ(broker.books().memberships, 2 * members.size());
 }
 
+TEST_F(CentrifugeCrashTest, WhoseReaderOrWriterCrashesIsToldToComeBack) {
+  for (int i = 0; i < 2; ++i) {
+    auto& victim = members.emplace_back(broker.port());
+    victim.join(2, "lobby");
+    auto who = broker.client(broker.newest_client());
+    ASSERT_TRUE(who);
+    tell(i == 0 ? who->reader : who->writer, sabotage{});
+    auto words = victim.end();
+    EXPECT_EQ(words.code, 3004); // §7.2
+    EXPECT_EQ(words.reason, "internal server error");
+  }
+  auto& ann = members.front();
+  ann.ask(centrifuge_publish(10, "lobby", "1"));
+  for (std::size_t i = 0; i < 6; ++i)
+    EXPECT_EQ(heard_in(members[i].next(), "lobby"), 1);
+}
+
 TEST_F(CentrifugeCrashTest, ARoomInQuarantineIsToldAndNotTriedAgain) {
   for (int i = 0; i < 4; ++i)
     ASSERT_NO_FATAL_FAILURE(crash_lobby());

@@ -35,6 +35,9 @@ public:
   /// The next reply or push. @throws std::runtime_error if none comes
   std::string next();
 
+  /// How the broker ends it.
+  ws_goodbye end() { return socket_.expect_close(); }
+
 private:
   ws_client socket_;
   std::deque<std::string> lines_;

@@ -413,6 +413,22 @@ TEST(CentrifugeJsonTest, DataThatIsTooDeepIsRefusedAndNothingElse) {
             "close 3501");
 }
 
+// -- §2.2 replies -------------------------------------------------------------
+
+TEST(CentrifugeJsonTest, S22_AReplyHasItsIdAndTheNameOfTheCommandOrAnError) {
+  using ask = centrifuge_ask;
+  for (auto what : {ask::subscribe, ask::unsubscribe, ask::publish}) {
+    auto x = answer_to(what, 4294967295);
+    EXPECT_EQ(message(make_dialect().encode(x)),
+              "{\"id\":4294967295,\"" + std::string{centrifuge_word(what)}
+                + "\":{}}");
+    x.error = errc::bad_request;
+    EXPECT_EQ(message(make_dialect().encode(x)),
+              R"({"id":4294967295,"error":{"code":107,)"
+              R"("message":"bad request"}})");
+  }
+}
+
 // -- §3 connect ---------------------------------------------------------------
 
 TEST(CentrifugeJsonTest, S3_ConnectMayBeEmptyOrFull) {
