@@ -1,9 +1,6 @@
 #include "test/support/actor_fixture.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <iostream>
-#include <random>
 
 #include <caf/atom.hpp>
 
@@ -43,14 +40,6 @@ void puppet::stopped(errc why) {
 void puppet::lost(caf::mailbox_element& in) {
   if (script_.lost)
     script_.lost(in);
-}
-
-std::uint64_t random_seed() {
-  std::uint64_t seed = std::random_device{}();
-  if (auto* given = std::getenv("GREENROOM_SEED"))
-    seed = std::strtoull(given, nullptr, 10);
-  std::cout << "GREENROOM_SEED=" << seed << std::endl;
-  return seed;
 }
 
 // -- life -----------------------------------------------------------------------

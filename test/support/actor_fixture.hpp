@@ -21,6 +21,7 @@
 #include "actors/runtime/actor.hpp"
 #include "actors/runtime/unit.hpp"
 #include "test/support/fakes.hpp"
+#include "test/support/seed.hpp"
 
 namespace greenroom::test {
 
@@ -57,10 +58,6 @@ protected:
 private:
   script script_;
 };
-
-/// The seed of a random test: from the environment (GREENROOM_SEED) or fresh;
-/// printed, so that a failure can be played again.
-std::uint64_t random_seed();
 
 /// The real actors of a broker on units that the test steps by hand: its own
 /// thread, its own clock, sockets that are not there. When a test is over,

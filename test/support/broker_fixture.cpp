@@ -1,5 +1,7 @@
 #include "test/support/broker_fixture.hpp"
 
+#include "test/support/seed.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -7,7 +9,6 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
-#include <random>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -105,11 +106,7 @@ void wait_until(const std::function<bool()>& holds,
 }
 
 std::uint64_t test_seed() {
-  const auto* given = std::getenv("GREENROOM_SEED");
-  auto seed = given != nullptr ? std::strtoull(given, nullptr, 10)
-                               : std::uint64_t{std::random_device{}()};
-  fmt::print("GREENROOM_SEED={}\n", seed);
-  return seed;
+  return random_seed();
 }
 
 std::string to_string(const books& x) {
