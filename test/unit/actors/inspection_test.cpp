@@ -292,6 +292,21 @@ TEST_F(WalkTest, TheSameQuestionWithinThePeriodGetsTheSameAnswer) {
   EXPECT_GT(handled_by_probe(), before);
 }
 
+// A page that asks once a period asks a few milliseconds less after the last answer
+// than after the last question.
+TEST_F(WalkTest, WhoAsksOnceAPeriodGetsAFreshAnswerEachTime) {
+  start();
+  look({});
+  for (int i = 0; i < 60; ++i) {
+    auto before = handled_by_probe();
+    advance(env.inspection.sample_every - std::chrono::milliseconds{20});
+    auto page = ask({});
+    run();
+    EXPECT_GT(handled_by_probe(), before) << i;
+    EXPECT_TRUE(page->has_value()) << i;
+  }
+}
+
 TEST_F(WalkTest, ManyDifferentQuestionsGetOneWalkInAPeriod) {
   env.inspection.burst = 3;
   start();
