@@ -155,6 +155,27 @@ TEST_F(InspectionTest, SoManyClosedConnectionsAreRemembered) {
     EXPECT_THAT(page(ids[i]), HasSubstr(R"("reason":"peer_)"));
 }
 
+TEST_F(InspectionTest, WhoDoesNotReadIsFirstAmongThoseWhoLag) {
+  start({"--member-outbound-max=64MiB", "--write-timeout=60s",
+         "--messages-per-second=0", "--bytes-per-second=0"});
+  auto stuck = broker().stuck_client();
+  auto id = broker().newest_client();
+  auto sender = broker().client();
+  auto first = fmt::format(R"("rows":[{{"room":"lobby","client":{},)", id);
+  // It has to be more than the kernel hides, and older than what is on its way to
+  // the others.
+  std::string page;
+  wait_until(
+    [&] {
+      sender.send_text(std::string(32 * 1024, 'x'));
+      sender.receive_text();
+      page = get("/inspect/lag?limit=1").body;
+      return page.find(first) != std::string::npos
+             && page.find(R"("lag_ms":0,)") == std::string::npos;
+    },
+    30s, [&] { return page; });
+}
+
 TEST_F(InspectionTest, OnlyNamesThatAreOursAreAskedFor) {
   start({"--inspect-host=broker.internal"});
   auto status = [this](const std::string& host) {

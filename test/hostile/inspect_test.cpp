@@ -175,3 +175,43 @@ TEST_F(InspectSiegeTest, GarbageIsRefused) {
   expect_quiet();
   EXPECT_EQ(look("/inspect/rooms").status, 200);
 }
+
+TEST_F(InspectSiegeTest, AHundredThousandRoomsAreOneSeries) {
+  constexpr int rooms = sanitized ? 5'000 : 100'000;
+  constexpr int each = 125; // of a connection
+  auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  auto calm = look("/metrics");
+  ASSERT_EQ(calm.status, 200);
+  std::vector<ws_client> clients;
+  for (int first = 0; first < rooms; first += each) {
+    auto& x = clients.emplace_back(ws_client::connect(
+      {.port = broker.port(), .path = "/connection/websocket"}));
+    std::string text = R"({"id":1,"connect":{}})";
+    for (int i = 0; i < each; ++i)
+      text += fmt::format("\n{{\"id\":{},\"subscribe\":{{\"channel\":"
+                          "\"explosion-{}\"}}}}",
+                          i + 2, first + i);
+    x.send_text(text);
+  }
+  broker.wait_books(
+    [](auto& x) { return x.rooms >= static_cast<std::size_t>(rooms) + 1; },
+    120s);
+  auto text = look("/metrics");
+  ASSERT_EQ(text.status, 200);
+  EXPECT_EQ(lines(text.body), lines(calm.body));
+  EXPECT_LT(text.body.size(), calm.body.size() + 1000);
+  EXPECT_THAT(text.body, Not(HasSubstr("explosion")));
+  EXPECT_THAT(text.body,
+              HasSubstr(fmt::format(
+                "\ngreenroom_room_members{{room=\"/others\"}} {}\n", rooms)));
+  // Those who look page by page.
+  auto page = look("/inspect/rooms?limit=1000&q=explosion");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.body, HasSubstr(fmt::format("\"total\":{},", rooms)));
+  EXPECT_LT(page.body.size(), 1'000'000u);
+  expect_service();
+  clients.clear();
+  broker.wait_books([](auto& x) { return x.rooms == 1; }, 120s);
+}
