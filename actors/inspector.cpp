@@ -173,7 +173,7 @@ void inspector::ask_for_box(const question& x) const {
 
 // Not for the whole period: whoever asks once in it would be early by the time the
 // last answer took, and see every second one twice.
-bool inspector::answer_at_once(question& x) const {
+bool inspector::answer_at_once(question& x) {
   if (x->what.what == view::box) {
     ask_for_box(x);
     return true;
@@ -182,6 +182,7 @@ bool inspector::answer_at_once(question& x) const {
     return false;
   for (auto& a : answers_)
     if (same_question(a.what, x->what)) {
+      a.asked_at = home().now();
       x->answer(a.page);
       return true;
     }
@@ -206,12 +207,13 @@ void inspector::start_walk() {
   paid_until_ = paid;
   auto plan = std::make_shared<walk_plan>();
   plan->number = ++walks_;
+  auto known = [&plan](const inspect_query& x) {
+    return std::any_of(plan->questions.begin(), plan->questions.end(),
+                       [&x](auto& q) { return same_question(q, x); });
+  };
   std::vector<question> later;
   for (auto& x : waiting_) {
-    auto known =
-      std::any_of(plan->questions.begin(), plan->questions.end(),
-                  [&x](auto& q) { return same_question(q, x->what); });
-    if (!known) {
+    if (!known(x->what)) {
       if (plan->questions.size() >= env_.inspection.questions_per_walk) {
         later.push_back(std::move(x));
         continue;
@@ -221,6 +223,12 @@ void inspector::start_walk() {
     asked_.push_back(std::move(x));
   }
   waiting_ = std::move(later);
+  // A page asks several questions again and again, and not in the same moment: what
+  // the first of them begins would be over before the next one comes.
+  for (auto& x : answers_)
+    if (now < x.asked_at + period * 3 / 2 && !known(x.what)
+        && plan->questions.size() < env_.inspection.questions_per_walk)
+      plan->questions.push_back(x.what);
   snapshot_walks_ = std::exchange(snapshot_wanted_, false);
   plan_ = std::move(plan);
   units_.clear();
@@ -280,14 +288,19 @@ void inspector::finish_walk() {
   std::sort(units_.begin(), units_.end(),
             [](auto& a, auto& b) { return a.unit < b.unit; });
   settle_rooms(*plan_, *found_, idle_rooms_);
-  answers_.clear();
+  auto before = std::exchange(answers_, {});
   answered_at_ = home().now();
   for (std::size_t i = 0; i < plan_->questions.size(); ++i)
-    answers_.push_back({plan_->questions[i], answer_to(i)});
+    answers_.push_back({plan_->questions[i], answer_to(i), {}});
+  for (auto& x : answers_)
+    for (auto& old : before)
+      if (same_question(x.what, old.what))
+        x.asked_at = old.asked_at;
   for (auto& x : std::exchange(asked_, {})) {
     auto a = std::find_if(answers_.begin(), answers_.end(), [&x](auto& y) {
       return same_question(y.what, x->what);
     });
+    a->asked_at = walk_began_;
     x->answer(a->page);
   }
   plan_ = nullptr;
@@ -391,8 +404,8 @@ void inspector::write_snapshot() {
 void inspector::note_latency() {
   latency_long_before_ = latency_before_;
   latency_before_ = env_.counts->latency_us();
-  // What nobody may ask for again.
-  if (home().now() >= answered_at_ + env_.inspection.sample_every)
+  // What nobody asks for any more.
+  if (home().now() >= answered_at_ + 2 * env_.inspection.sample_every)
     answers_.clear();
   home().timers().arm_in(clock_, env_.inspection.sample_every);
 }

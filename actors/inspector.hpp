@@ -39,6 +39,7 @@ private:
   struct answered {
     inspect_query what;
     inspect_page page;
+    steady_time asked_at; ///< by somebody, the last time
   };
 
   void remember(const lifecycle_event& x);
@@ -46,7 +47,7 @@ private:
   void retire_softly();
 
   void take(question x);
-  bool answer_at_once(question& x) const;
+  bool answer_at_once(question& x);
   void ask_for_box(const question& x) const;
   void start_walk();
   void walk_is_due();

@@ -242,8 +242,7 @@ test('the one of a thousand that reads slowly is first, with its true age', asyn
   // Every sample since then, in the API: its first row, and how old that says it is.
   const since = pages.filter((x) => x.sampled_at >= late);
   assert.ok(since.length >= 2, `${since.length} pages`);
-  // Whoever asks once a sample sees the first one that was taken since then.
-  assert.ok(since[0].at - late <= 2 * sample + tolerance,
+  assert.ok(since[0].at - late <= sample + tolerance,
     `the API shows it after ${since[0].at - late} ms`);
   let worst = 0;
   for (const { sampled_at: at, rows: [first, second] } of since) {
@@ -268,7 +267,7 @@ test('the one of a thousand that reads slowly is first, with its true age', asyn
   }
   t.diagnostic(`older than 1 s: the API shows it ${since[0].at - late} ms later, `
     + `the page ${delay} ms; the API is off by ${worst} ms at most`);
-  assert.ok(delay <= 2 * sample + tolerance, `the page shows it after ${delay} ms`);
+  assert.ok(delay <= sample + tolerance, `the page shows it after ${delay} ms`);
   assert.ok(shown[0][0] - since[0].at <= tolerance, 'the page draws what it hears');
 
   // Its details; then end it, and see that nothing is left of it.

@@ -1,6 +1,7 @@
 #include "actors/inspection.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <random>
 #include <string>
@@ -305,6 +306,33 @@ TEST_F(WalkTest, WhoAsksOnceAPeriodGetsAFreshAnswerEachTime) {
     EXPECT_GT(handled_by_probe(), before) << i;
     EXPECT_TRUE(page->has_value()) << i;
   }
+}
+
+// A page asks two questions, and the second one comes when the walk of the first is
+// over. Somebody else does the same half a period later.
+TEST_F(WalkTest, WhoAsksSeveralQuestionsAgainAndAgainWaitsForNone) {
+  start();
+  const std::array asked{view::overview, view::edges, view::rooms};
+  auto look_at_all = [&] {
+    for (auto what : asked) {
+      inspect_query q;
+      q.what = what;
+      auto page = ask(q);
+      run();
+      EXPECT_TRUE(page->has_value());
+    }
+  };
+  look_at_all();
+  advance(env.inspection.sample_every);
+  auto before = handled_by_probe();
+  // Before the first snapshot, which takes a walk of its own.
+  for (int i = 0; i < 50; ++i) {
+    look_at_all();
+    advance(env.inspection.sample_every / 2);
+    look_at_all();
+    advance(env.inspection.sample_every / 2);
+  }
+  EXPECT_LE(handled_by_probe() - before, 2u * 51);
 }
 
 TEST_F(WalkTest, ManyDifferentQuestionsGetOneWalkInAPeriod) {
