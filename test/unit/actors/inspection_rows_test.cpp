@@ -84,7 +84,7 @@ TEST_F(RowsTest, AMemberThatTakesNothingLagsByTheAgeOfWhatWaits) {
   EXPECT_EQ(quick.messages_queued, 0u);
   EXPECT_EQ(quick.lag_ms, 0);
   bob->recover();
-  run();
+  advance(env.inspection.sample_every); // else it is the same answer
   EXPECT_EQ(edge_of(bob).flushed, 4u);
 }
 
