@@ -28,11 +28,11 @@ pacer::verdict fan_out::go_on() {
   if (done())
     return pacer::verdict::go;
   const bool first = at_.group == 0 && at_.seat == 0;
-  if (auto x = first ? pace_.judge() : pacer::verdict::go;
+  if (auto x = first ? pace_.judge(members_) : pacer::verdict::go;
       x != pacer::verdict::go)
     return x;
   if (!members_.deliver(*what_, at_, env_.room.members_per_slice,
-                        {overflow_, env_.member, *env_.counts, &pace_}))
+                        {overflow_, env_.member, *env_.counts}))
     return pacer::verdict::pause;
   pace_.sent(bytes_of(*what_));
   what_.reset();

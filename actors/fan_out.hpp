@@ -19,7 +19,7 @@ public:
   fan_out(const engine& env, unit& home, caf::actor_addr owner,
           overflow_policy overflow)
     : env_(env), overflow_(overflow), catch_up_(home, std::move(owner)),
-      pace_(env, home) {}
+      pace_(env, home, overflow) {}
 
   roster& members() noexcept { return members_; }
 

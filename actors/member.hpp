@@ -53,7 +53,7 @@ struct member {
   /// it, whoever answers takes it.
   std::uint32_t ticket_due = 0;
 
-  /// Until then no room rests for it: it did not get on. On its unit only.
+  /// Until then no room rests for it: the last one did so in vain. On its unit only.
   steady_time unheeded_until{};
 
   /// The connection's black box, from the first message on. On its unit only:
@@ -78,13 +78,30 @@ struct member {
 
 using member_ptr = std::shared_ptr<member>;
 
-/// Counts what one reader has sent and its rooms have not handled, so that a
-/// client cannot run ahead of them.
+/// Counts what one reader has sent and its rooms have not passed on to all members,
+/// on every unit, so that a client cannot run ahead of them.
 struct inflow {
   std::atomic<std::uint32_t> pending{0};
+  std::atomic<std::uint64_t> bytes{0};
   std::atomic<bool> paused{false};
-  std::uint32_t resume_below = 0;
-  caf::actor_addr reader; // weak: a message under way keeps nobody alive
+  std::uint32_t posts_max = 0; ///< 0: no limit
+  std::uint64_t bytes_max = 0; ///< 0: no limit
+  caf::actor_addr reader;      // weak: a message under way keeps nobody alive
+
+  bool full() const noexcept {
+    return (posts_max != 0
+            && pending.load(std::memory_order_seq_cst) >= posts_max)
+           || (bytes_max != 0
+               && bytes.load(std::memory_order_seq_cst) >= bytes_max);
+  }
+
+  /// Half of it is free again.
+  bool eased() const noexcept {
+    return (posts_max == 0
+            || pending.load(std::memory_order_seq_cst) <= posts_max / 2)
+           && (bytes_max == 0
+               || bytes.load(std::memory_order_seq_cst) <= bytes_max / 2);
+  }
 };
 
 using inflow_ptr = std::shared_ptr<inflow>;
@@ -95,16 +112,21 @@ class inflow_token {
 public:
   inflow_token() noexcept = default;
 
-  explicit inflow_token(inflow_ptr x) noexcept : flow_(std::move(x)) {
+  inflow_token(inflow_ptr x, std::uint64_t bytes) noexcept
+    : flow_(std::move(x)), bytes_(bytes) {
     acquire();
   }
 
-  inflow_token(const inflow_token& x) noexcept : flow_(x.flow_) { acquire(); }
+  inflow_token(const inflow_token& x) noexcept
+    : flow_(x.flow_), bytes_(x.bytes_) {
+    acquire();
+  }
 
   inflow_token(inflow_token&& x) noexcept = default;
 
   inflow_token& operator=(inflow_token x) noexcept {
     flow_.swap(x.flow_);
+    std::swap(bytes_, x.bytes_);
     return *this;
   }
 
@@ -112,13 +134,16 @@ public:
 
 private:
   void acquire() noexcept {
-    if (flow_)
-      flow_->pending.fetch_add(1, std::memory_order_relaxed);
+    if (!flow_)
+      return;
+    flow_->pending.fetch_add(1, std::memory_order_relaxed);
+    flow_->bytes.fetch_add(bytes_, std::memory_order_relaxed);
   }
 
   void release() noexcept;
 
   inflow_ptr flow_;
+  std::uint64_t bytes_ = 0;
 };
 
 } // namespace greenroom

@@ -13,9 +13,12 @@ struct reader_options {
   std::uint64_t bytes_per_second = std::uint64_t{4} * 1024 * 1024;
   /// How many seconds' worth may come at once after a pause.
   std::uint64_t burst_seconds = 2;
-  /// Publications of one connection that its rooms have not handled yet; its
-  /// socket is not read beyond them.
+  /// Publications of one connection that its rooms have not passed on to all their
+  /// members yet; its socket is not read beyond them.
   std::uint32_t posts_max = 256;
+  /// The same in bytes of their payloads; one message may go over it. Enough for a
+  /// room to have the next one at hand.
+  std::uint64_t posts_bytes_max = std::uint64_t{256} * 1024;
   /// Of dialects with a ping of their own (WebSocket pings are the session's).
   std::chrono::milliseconds ping_every{25'000};
   /// From such a ping to its answer; must be shorter than `ping_every`.
@@ -75,13 +78,12 @@ struct room_limits {
   /// unit, so that a huge room does not keep others waiting. 512 sends take some
   /// 3 ms.
   std::size_t members_per_slice = 512;
-  /// Share of a member's limit that a room sends in one turn of the unit, and that
-  /// may wait for a member while the rest of a burst is sent: what comes faster than
-  /// members read has to wait, or it would end those that read as fast as they can.
+  /// A member is waited for in a burst when it has this share of its limit under way
+  /// (1: all). A burst is more than that within 20 ms, of all rooms of a unit.
   std::size_t burst_share = 4;
-  /// So long a room rests for such members in all; a tenth of the time that passes
-  /// is given back. Then its overflow policy decides.
-  std::chrono::milliseconds patience{1000};
+  /// So long a room rests for such members in all; a hundredth of the time that
+  /// passes is given back. Then its overflow policy decides. 0: it never rests.
+  std::chrono::milliseconds patience{500};
 
   /// A turn buffer is sent when it holds so much: one slow member keeps at most
   /// this much alive per pointer.

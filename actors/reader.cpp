@@ -41,7 +41,8 @@ void reader::started() {
   link_to(who_->writer);
   inflow_ = std::make_shared<inflow>();
   inflow_->reader = address();
-  inflow_->resume_below = env_.reader.posts_max / 2;
+  inflow_->posts_max = env_.reader.posts_max;
+  inflow_->bytes_max = env_.reader.posts_bytes_max;
   run_commands();
   settle();
 }
@@ -320,11 +321,10 @@ void reader::settle() {
   }
   if (not_taken_ == 0)
     return;
-  if (auto max = env_.reader.posts_max;
-      max > 0 && inflow_->pending.load(std::memory_order_relaxed) >= max) {
+  if (inflow_->full()) {
     inflow_->paused.store(true, std::memory_order_seq_cst);
-    // The last one may have been handled just before the flag was set.
-    if (inflow_->pending.load(std::memory_order_seq_cst) > inflow_->resume_below
+    // The last one may have been passed on just before the flag was set.
+    if (!inflow_->eased()
         || !inflow_->paused.exchange(false, std::memory_order_acq_rel))
       return;
   }
@@ -486,8 +486,9 @@ void reader::publish(command& x) {
     asker = who_;
     add_reply(x.what, x.id, x.kind, m->room).due = true;
   }
+  inflow_token credit{inflow_, x.data.bytes.size()};
   tell(m->where, post{std::move(x.data), who_->id, std::move(asker), number,
-                      inflow_token{inflow_}, home().now()});
+                      std::move(credit), home().now()});
 }
 
 void reader::refuse(verb what, request_id id, std::uint16_t kind, errc why,

@@ -134,6 +134,7 @@ void room::stopped(errc why) {
     apologize(x);
   due_.clear();
   turn_.clear();
+  credits_.clear();
 }
 
 std::uint64_t room::parent() const {
@@ -325,6 +326,7 @@ void room::take(post& x) {
   ++publications_;
   e.what = std::move(x.what);
   turn_.push_back(std::move(e));
+  credits_.push_back(std::move(x.credit));
   env_.counts->publications.add();
   if (x.asker)
     due_.push_back({std::move(x.asker), x.number});
@@ -448,7 +450,9 @@ std::shared_ptr<broadcast> room::encode_turn() {
 bool room::end_turn() {
   if (turn_.empty())
     return send_on();
-  std::shared_ptr<const broadcast> out = encode_turn();
+  auto encoded = encode_turn();
+  encoded->credits = std::exchange(credits_, {});
+  std::shared_ptr<const broadcast> out = std::move(encoded);
   turn_.clear();
   turn_bytes_ = 0;
   delay_.disarm();

@@ -106,8 +106,9 @@ private:
   std::unordered_map<unit_id, std::pair<caf::actor, std::size_t>> outlets_;
   /// With the number of their members; those of a dialect stand together.
   std::vector<std::pair<variant, std::size_t>> variants_;
-  std::vector<event> turn_;          // posted since the last end of a turn
-  std::vector<acknowledgement> due_; // for publications of this turn
+  std::vector<event> turn_;           // posted since the last end of a turn
+  std::vector<acknowledgement> due_;  // for publications of this turn
+  std::vector<inflow_token> credits_; // of its publishers
   std::size_t turn_bytes_ = 0;
   steady_time turn_began_{}; // when its first publication came in
   std::uint64_t publications_ = 0;

@@ -1,10 +1,8 @@
 #include "actors/roster.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "actors/messages.hpp"
-#include "actors/pacer.hpp"
 #include "actors/runtime/actor.hpp"
 #include "actors/runtime/unit.hpp"
 
@@ -92,10 +90,7 @@ bool overflow(member& who, const wire_ptr& what, overflow_policy policy,
 
 bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
                      const terms& how) {
-  const auto& [policy, limits, counts, pace] = how;
-  // Never reached where nobody paces.
-  const auto much =
-    pace != nullptr ? pace->much() : std::numeric_limits<std::uint64_t>::max();
+  const auto& [policy, limits, counts] = how;
   const bool crowded =
     wire::live_bytes() > static_cast<std::int64_t>(limits.process_bytes_max);
   std::size_t deliveries = 0;
@@ -158,8 +153,6 @@ bool roster::deliver(const broadcast& what, progress& at, std::size_t most,
         deliveries += events;
         bytes_out += size;
         tell(s.who->writer, greenroom::deliver{*mine});
-        if (queued > much) [[unlikely]]
-          pace->has_much(s.who);
       }
     }
     if (at.seat < g.seats.size())

@@ -19,7 +19,6 @@
 
 namespace greenroom {
 
-class pacer;
 class unit;
 
 /// Members who get the same bytes: they speak one dialect and agreed on one
@@ -58,6 +57,9 @@ struct broadcast {
     client_id from;
     std::vector<portion> portions; ///< in the order of the broadcast's
   };
+
+  /// What its publishers are allowed again once nobody has it to send any more.
+  std::vector<inflow_token> credits;
 
   /// In rooms that conflate, in order; empty in others.
   std::vector<single> latest;
@@ -149,7 +151,6 @@ public:
     overflow_policy policy;
     const member_options& limits;
     metrics& counts;
-    pacer* pace = nullptr; ///< hears of members that have much under way
   };
 
   /// Sends a turn to the next `most` members; whoever has too much under way is

@@ -410,8 +410,11 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.count("burst-seconds", to.reader.burst_seconds, 1, 3600,
           "How many seconds' worth of both may come at once after a pause.");
   t.count("posts-max", to.reader.posts_max, 1, 1'000'000,
-          "Messages of one connection that its rooms have not handled yet. The "
-          "connection is not read beyond them, so its client has to wait.");
+          "Messages of one connection that its rooms have not passed on to all "
+          "their members yet. The connection is not read beyond them, so its "
+          "client has to wait.");
+  t.size("posts-bytes-max", to.reader.posts_bytes_max, 1 * KiB, 1 * GiB,
+         "The same for their bytes; one message may exceed it.");
   t.count("inbound-messages-max", to.session.inbound_messages_max, 1, 1'000'000,
           "Messages of one connection that were received and not taken yet. It "
           "is not read beyond them.");
@@ -436,6 +439,10 @@ std::vector<option> option_table(broker_options& to, pending& later) {
     }));
   t.size("lagging-min", to.member.lagging_bytes, 1, 1 * GiB,
          "Bytes under way to a member that lags, see --process-outbound-max.");
+  t.duration("burst-patience", to.room.patience, 0ms, 10s,
+             "So long a room waits amid a burst for members that read, in all; a "
+             "hundredth of the time that passes is given back. Only where "
+             "overflow=disconnect. 0: members are ended at once.");
   t.size("send-buffer", to.session.send_buffer_bytes, 0, 64 * MiB,
          "SO_SNDBUF of a connection. 0 leaves it to the kernel, which then "
          "hides megabytes of lag.");

@@ -106,6 +106,45 @@ public:
 
   std::uint64_t turns() const noexcept { return turns_; }
 
+  /// What rooms have sent in the last moments, each counted as one member of it
+  /// gets it: no member has got more. Its thread only.
+  class recent_bytes {
+  public:
+    static constexpr std::chrono::milliseconds window{20};
+
+    void add(steady_time now, std::uint64_t turn,
+             std::uint64_t bytes) noexcept {
+      roll(now);
+      bytes_ += bytes;
+      turn_bytes_ = in_turn(turn) + bytes;
+      turn_ = turn;
+    }
+
+    std::uint64_t in_turn(std::uint64_t turn) const noexcept {
+      return turn_ == turn ? turn_bytes_ : 0;
+    }
+
+    std::uint64_t at(steady_time now) noexcept {
+      roll(now);
+      return bytes_;
+    }
+
+  private:
+    void roll(steady_time now) noexcept {
+      if (now - began_ < window)
+        return;
+      began_ = now;
+      bytes_ = 0;
+    }
+
+    steady_time began_{};
+    std::uint64_t bytes_ = 0;
+    std::uint64_t turn_ = 0;
+    std::uint64_t turn_bytes_ = 0;
+  };
+
+  recent_bytes& sent_lately() noexcept { return sent_lately_; }
+
   /// Messages that its actors have handled, those that have ended included.
   std::uint64_t handled() const noexcept { return handled_; }
 
@@ -158,7 +197,8 @@ private:
   // Actors with mail: an intrusive queue of this thread, and a stack for others.
   actor* ready_head_ = nullptr;
   actor* ready_tail_ = nullptr;
-  std::vector<actor*> paused_;  // ready in the next turn
+  std::vector<actor*> paused_; // ready in the next turn
+  recent_bytes sent_lately_;
   std::vector<actor*> resting_; // the same, but it may be long until then
   std::atomic<actor*> remote_{nullptr};
   actor* live_ = nullptr;

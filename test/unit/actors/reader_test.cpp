@@ -325,8 +325,42 @@ TEST_F(ReaderTest, AClientCannotRunAheadOfItsRoom) {
   EXPECT_THAT(ann->got, SizeIs(20));
 }
 
+TEST_F(ReaderTest, AClientCannotRunAheadOfItsRoomInBytesEither) {
+  env.reader.posts_bytes_max = 1000;
+  start();
+  auto ann = connect("lobby", {.on = 1});
+  ann->window = 2;
+  for (int i = 0; i < 20; ++i)
+    ann->emit(std::string(400, 'x'));
+  for (int i = 0; i < 10; ++i)
+    run_one_turn(1);
+  EXPECT_EQ(ann->unread(), 16u); // three under way, one waits for the socket
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  EXPECT_THAT(ann->got, SizeIs(20));
+}
+
+// On whatever unit they are: an outlet has no more before it than a room.
+TEST_F(ReaderTest, WhatAnOutletHasNotSentCountsAsWell) {
+  env.reader.posts_max = 4;
+  start({{"lobby", {}}});
+  auto ann = connect("lobby", {.on = 0});
+  auto bob = connect("lobby", {.on = 1});
+  run();
+  ann->window = 2;
+  for (int i = 0; i < 20; ++i)
+    ann->emit(std::to_string(i));
+  for (int i = 0; i < 20; ++i)
+    run_one_turn(0); // bob's unit stands still
+  EXPECT_GE(ann->unread(), 12u);
+  run();
+  EXPECT_EQ(ann->unread(), 0u);
+  EXPECT_THAT(bob->got, SizeIs(20));
+}
+
 TEST_F(ReaderTest, NoLimitOfPublicationsUnderWayMeansNone) {
   env.reader.posts_max = 0;
+  env.reader.posts_bytes_max = 0;
   start();
   auto ann = connect("lobby", {.on = 1});
   ann->window = 2;
