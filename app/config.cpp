@@ -439,10 +439,11 @@ std::vector<option> option_table(broker_options& to, pending& later) {
     }));
   t.size("lagging-min", to.member.lagging_bytes, 1, 1 * GiB,
          "Bytes under way to a member that lags, see --process-outbound-max.");
-  t.duration("burst-patience", to.room.patience, 0ms, 10s,
-             "So long a room waits amid a burst for members that read, in all; a "
-             "hundredth of the time that passes is given back. Only where "
-             "overflow=disconnect. 0: members are ended at once.");
+  t.duration(
+    "burst-patience", to.room.patience, 0ms, 10s,
+    "So long a room waits amid a burst for members that read, in all; a "
+    "hundredth of the time that passes is given back. Only where "
+    "overflow=disconnect. 0: members are ended at once.");
   t.size("send-buffer", to.session.send_buffer_bytes, 0, 64 * MiB,
          "SO_SNDBUF of a connection. 0 leaves it to the kernel, which then "
          "hides megabytes of lag.");
