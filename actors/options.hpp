@@ -83,7 +83,7 @@ struct room_limits {
   std::size_t burst_share = 4;
   /// So long a room rests for such members in all; a hundredth of the time that
   /// passes is given back. Then its overflow policy decides. 0: it never rests.
-  std::chrono::milliseconds patience{500};
+  std::chrono::milliseconds patience{300};
 
   /// A turn buffer is sent when it holds so much: one slow member keeps at most
   /// this much alive per pointer.

@@ -24,7 +24,7 @@ class pacer final : public timer {
 public:
   /// Whoever has not read by then is not rested for again within `unheeded_for`.
   /// Longer than the scheduler of a busy machine lets a client wait.
-  static constexpr std::chrono::milliseconds rest_max{200};
+  static constexpr std::chrono::milliseconds rest_max{100};
   static constexpr std::chrono::milliseconds unheeded_for{5000};
   /// Looks again after this, if no socket of the unit wakes it before. With less
   /// patience left it does not rest.

@@ -91,12 +91,12 @@ TEST_F(PacerTest, WhoDoesNotReadIsNotWaitedForLong) {
   ann->got.clear();
   burst(30);
   EXPECT_LT(ann->got.size(), 10u);
-  advance(250ms); // `rest_max` and the ticks of the clock
+  advance(150ms); // `rest_max` and the ticks of the clock
   EXPECT_THAT(std::exchange(ann->got, {}), SizeIs(30));
   EXPECT_EQ(bob->last_words, "slow_consumer");
 }
 
-// Four that take 1.5 MB a second hold up nobody for longer than one that takes nothing.
+// Four that take 36 KB a second hold up nobody for longer than one that takes nothing.
 TEST_F(PacerTest, WhoReadsTooLittleIsNotWaitedForLongEither) {
   begin();
   std::vector<member_ptr> slow;
@@ -108,15 +108,14 @@ TEST_F(PacerTest, WhoReadsTooLittleIsNotWaitedForLongEither) {
   ann->got.clear();
   burst(9);
   EXPECT_LT(ann->got.size(), 9u);
-  for (int i = 0; i < 240;
-       ++i) { // 360 bytes in 0.24 ms, as if taken by the kernel
+  for (int i = 0; i < 150; ++i) { // as if taken by the kernel
     for (auto& x : slow)
       x->flow->sub(36);
     advance(1ms);
   }
   EXPECT_THAT(std::exchange(ann->got, {}), SizeIs(9));
   for (auto& x : slow)
-    x->flow->add(std::uint64_t{240} * 36);
+    x->flow->add(std::uint64_t{150} * 36);
 }
 
 TEST_F(PacerTest, PoliciesThatDropDoNotWait) {
@@ -146,7 +145,7 @@ TEST_F(PacerTest, PoliciesThatDropDoNotWait) {
 }
 
 TEST_F(PacerTest, PatienceIsSpentAndRegained) {
-  env.room.patience = 250ms;
+  env.room.patience = 150ms;
   begin();
   auto bob = connect("lobby", {.on = 0});
   run();
@@ -164,11 +163,11 @@ TEST_F(PacerTest, PatienceIsSpentAndRegained) {
     EXPECT_EQ(bob->last_words, "");
     return took.count();
   };
-  EXPECT_NEAR(rest(), 200, 45); // the clock's ticks
+  EXPECT_NEAR(rest(), 100, 45); // the clock's ticks
   EXPECT_NEAR(rest(), 50 + 51, 45);
   EXPECT_NEAR(rest(), 51, 45);
   advance(60s);
-  EXPECT_NEAR(rest(), 200, 45);
+  EXPECT_NEAR(rest(), 100, 45);
 }
 
 // 32 rooms of one member, each of which sends less than is much.
