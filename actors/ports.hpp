@@ -99,6 +99,14 @@ struct socket_stats {
   std::chrono::milliseconds last_flush{-1};
 };
 
+/// How far behind a connection's client is. Snapshot.
+struct socket_lag {
+  std::uint64_t bytes_queued = 0; ///< the rest as in `socket_stats`
+  std::chrono::milliseconds queue_age{0};
+  std::uint64_t kernel_bytes = 0;
+  std::chrono::milliseconds kernel_age{0};
+};
+
 /// What waits in an outbox of one room's events.
 struct queued_events {
   std::uint64_t events = 0;
@@ -187,6 +195,11 @@ public:
 
   /// May cost a system call.
   virtual socket_stats stats() const = 0;
+
+  /// For those who look at everybody: the kernel is asked about a client only if it
+  /// was late when last asked, or may be late by a second. What was sent to others
+  /// is taken as acknowledged.
+  virtual socket_lag lag() const = 0;
 
   /// As they were when it began to end, before anything was discarded; as they are
   /// if it has not.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "actors/outlet.hpp"
 #include "actors/process_facts.hpp"
@@ -95,10 +96,20 @@ void probe::begin(take_walk& x) {
   wants_rooms_ = plan_->wants(view::rooms);
   wants_edges_ = plan_->wants(view::edges);
   seats_of_ = 0;
-  sorts_by_ties_ =
-    std::any_of(plan_->questions.begin(), plan_->questions.end(), [](auto& q) {
-      return q.sort == "links" || q.sort == "monitors";
-    });
+  auto any = [this](view what, auto&& is) {
+    return std::any_of(plan_->questions.begin(), plan_->questions.end(),
+                       [&](auto& q) { return q.what == what && is(q); });
+  };
+  whole_actors_ = any(view::actors, [](auto& q) {
+    return q.sort == "links" || q.sort == "monitors";
+  });
+  // Found by its lag, a row may wait for the rest until it is on a page.
+  auto by_more = [](auto& q) {
+    return !(q.sort.empty() || q.sort == "lag_ms") || !q.text.empty()
+           || q.actor != 0;
+  };
+  whole_connections_ = any(view::connections, by_more);
+  whole_edges_ = any(view::edges, by_more);
   busiest_ = lagging_ = {};
   home().begin_walk();
   go_on();
@@ -148,7 +159,7 @@ void probe::finish() {
 bool probe::look_at(const actor& x) {
   auto s = x.stats();
   // Behind the first members of a room: this was done.
-  const bool again = seats_of_ == x.id();
+  const bool again = seats_of_ != 0 && seats_of_ == x.id();
   if (!again) {
     count(x, s);
     if (wants_actors_)
@@ -226,27 +237,25 @@ void probe::show(const actor& x, const actor_stats& s) {
   row.wait_max_us = duration_cast<microseconds>(s.wait_max).count();
   row.age_ms = duration_cast<milliseconds>(home().now() - s.born).count();
   row.parent = x.parent();
-  auto tie = [&x](actor_row& to) {
+  offer(row, !whole_actors_, [&x, &row] {
     auto ties = x.ties();
-    to.links = ties.links;
-    to.monitors = ties.monitors;
-  };
-  for (std::size_t i = 0; i < plan_->questions.size(); ++i) {
-    auto* rows = std::get_if<top_rows<actor_row>>(&found_->rows[i]);
-    if (rows == nullptr || !fits(plan_->questions[i], row))
-      continue;
-    if (sorts_by_ties_)
-      tie(row);
-    rows->offer(row, tie);
-  }
+    row.links = ties.links;
+    row.monitors = ties.monitors;
+  });
 }
 
-template <class Row>
-void probe::offer(Row& row) {
+// @param later whether the rest of it is filled in only for whoever keeps it
+template <class Row, class F>
+void probe::offer(Row& row, bool later, F&& rest) {
+  if (!later)
+    rest();
   for (std::size_t i = 0; i < plan_->questions.size(); ++i)
     if (auto* rows = std::get_if<top_rows<Row>>(&found_->rows[i]);
         rows != nullptr && fits(plan_->questions[i], row))
-      rows->offer(row);
+      rows->offer(row, [&](Row&) {
+        if (std::exchange(later, false))
+          rest();
+      });
 }
 
 // -- connections ------------------------------------------------------------------------
@@ -255,35 +264,38 @@ void probe::show(const reader& x, const actor_stats& s) {
   auto* who = x.who();
   if (who == nullptr)
     return;
-  auto* out = writer_of(*who, home());
-  auto socket = x.socket();
   auto& row = connection_row_;
+  auto lag = x.lag();
   row.client = who->id;
-  row.address = who->address;
-  row.dialect = who->dialect->name();
-  row.unit = home().id();
-  row.reader = x.id();
-  row.writer = id_of(who->writer);
-  row.rooms = x.rooms();
-  row.messages_in = x.messages_in();
-  row.bytes_in = socket.bytes_in;
-  row.frames_out = socket.frames_out;
-  row.bytes_out = socket.bytes_out;
-  row.frames_queued = socket.frames_queued;
-  row.bytes_queued = socket.bytes_queued;
-  row.queue_max = socket.queue_max;
-  row.queue_age_ms = socket.queue_age.count();
-  row.kernel_bytes = socket.kernel_bytes;
-  row.kernel_age_ms = socket.kernel_age.count();
-  row.lag_ms = std::max(row.queue_age_ms, row.kernel_age_ms);
-  row.last_flush_ms = socket.last_flush.count();
-  row.gaps = who->gaps.load(std::memory_order_relaxed);
-  auto busy = s.busy;
-  if (out != nullptr)
-    busy += out->stats().busy;
-  row.cpu_us = duration_cast<microseconds>(busy).count();
-  row.age_ms = duration_cast<milliseconds>(home().now() - s.born).count();
-  offer(row);
+  row.lag_ms = std::max(lag.queue_age, lag.kernel_age).count();
+  offer(row, !whole_connections_, [&] {
+    auto* out = writer_of(*who, home());
+    auto socket = x.socket();
+    row.address = who->address;
+    row.dialect = who->dialect->name();
+    row.unit = home().id();
+    row.reader = x.id();
+    row.writer = id_of(who->writer);
+    row.rooms = x.rooms();
+    row.messages_in = x.messages_in();
+    row.bytes_in = socket.bytes_in;
+    row.frames_out = socket.frames_out;
+    row.bytes_out = socket.bytes_out;
+    row.frames_queued = socket.frames_queued;
+    row.bytes_queued = socket.bytes_queued;
+    row.queue_max = socket.queue_max;
+    row.queue_age_ms = socket.queue_age.count();
+    row.kernel_bytes = socket.kernel_bytes;
+    row.kernel_age_ms = socket.kernel_age.count();
+    row.lag_ms = std::max(row.queue_age_ms, row.kernel_age_ms);
+    row.last_flush_ms = socket.last_flush.count();
+    row.gaps = who->gaps.load(std::memory_order_relaxed);
+    auto busy = s.busy;
+    if (out != nullptr)
+      busy += out->stats().busy;
+    row.cpu_us = duration_cast<microseconds>(busy).count();
+    row.age_ms = duration_cast<milliseconds>(home().now() - s.born).count();
+  });
 }
 
 // -- rooms and their members ------------------------------------------------------------
@@ -323,14 +335,10 @@ void probe::show(const roster::seat& x, const roster& all, std::uint64_t room) {
   auto* out = writer_of(who, home());
   if (out == nullptr)
     return;
-  auto socket = out->socket();
+  auto lag = out->lag();
   auto& row = edge_row_;
-  auto waits =
-    socket.bytes_queued != 0 ? out->queued_of(room) : queued_events{};
-  row.queue_age_ms = waits.age.count();
-  row.kernel_bytes = socket.kernel_bytes;
-  row.kernel_age_ms = socket.kernel_age.count();
-  row.lag_ms = std::max(row.queue_age_ms, row.kernel_age_ms);
+  auto waits = lag.bytes_queued != 0 ? out->queued_of(room) : queued_events{};
+  row.lag_ms = std::max(waits.age, lag.kernel_age).count();
   room_row_.bytes_queued += waits.bytes;
   room_row_.lag_ms = std::max(room_row_.lag_ms, row.lag_ms);
   auto trimmed = out->trimmed_of(room);
@@ -338,18 +346,24 @@ void probe::show(const roster::seat& x, const roster& all, std::uint64_t room) {
   if (!wants_edges_)
     return;
   row.client = who.id;
-  row.address = who.address;
-  row.dialect = who.dialect->name();
-  row.unit = home().id();
-  row.head = all.head_of(x);
-  // What its mailbox still holds is not in the outbox yet and not flushed.
-  row.flushed = waits.events != 0 ? waits.first - 1 : row.head;
-  row.messages_queued = waits.events;
-  row.bytes_queued = waits.bytes;
-  row.last_flush_ms = socket.last_flush.count();
-  row.drops = trimmed.drops + (x.lost ? x.lost->drops : 0);
-  row.gaps = trimmed.gaps + (x.lost ? x.lost->gaps : 0);
-  offer(row);
+  offer(row, !whole_edges_, [&] {
+    auto socket = out->socket();
+    row.address = who.address;
+    row.dialect = who.dialect->name();
+    row.unit = home().id();
+    row.head = all.head_of(x);
+    // What its mailbox still holds is not in the outbox yet and not flushed.
+    row.flushed = waits.events != 0 ? waits.first - 1 : row.head;
+    row.messages_queued = waits.events;
+    row.bytes_queued = waits.bytes;
+    row.queue_age_ms = waits.age.count();
+    row.kernel_bytes = socket.kernel_bytes;
+    row.kernel_age_ms = socket.kernel_age.count();
+    row.lag_ms = std::max(row.queue_age_ms, row.kernel_age_ms);
+    row.last_flush_ms = socket.last_flush.count();
+    row.drops = trimmed.drops + (x.lost ? x.lost->drops : 0);
+    row.gaps = trimmed.gaps + (x.lost ? x.lost->gaps : 0);
+  });
 }
 
 void probe::show_room(const actor& x, const actor_stats& s,
@@ -376,7 +390,7 @@ void probe::show_room(const actor& x, const actor_stats& s,
     row.bytes_in = r.bytes_in();
     row.age_ms = duration_cast<milliseconds>(home().now() - s.born).count();
     if (row.outlets == 0) {
-      offer(row);
+      offer(row, false, [] {});
       return;
     }
   }

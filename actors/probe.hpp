@@ -40,8 +40,8 @@ private:
   void show_room(const actor& x, const actor_stats& s, const roster& members);
   bool asks_for(std::string_view room) const;
 
-  template <class Row>
-  void offer(Row& row);
+  template <class Row, class F>
+  void offer(Row& row, bool later, F&& rest);
 
   const engine& env_;
   std::shared_ptr<const walk_plan> plan_; // null: no walk
@@ -53,7 +53,10 @@ private:
   bool wants_connections_ = false;
   bool wants_rooms_ = false;
   bool wants_edges_ = false;
-  bool sorts_by_ties_ = false;
+  // Of these rows all is asked for, also of those that no page shows.
+  bool whole_actors_ = false;
+  bool whole_connections_ = false;
+  bool whole_edges_ = false;
   std::size_t budget_ = 0; // actors and members that may still be looked at
   // Where in a room the walk is: from the last seat to the first, since whoever
   // leaves is replaced by the last one.

@@ -42,6 +42,8 @@ public:
     return socket_ ? socket_->stats() : socket_stats{};
   }
 
+  socket_lag lag() const { return socket_ ? socket_->lag() : socket_lag{}; }
+
 protected:
   void started() override;
   bool receive(caf::mailbox_element& in) override;

@@ -107,20 +107,18 @@ public:
 
   /// Counts a row and keeps a copy of it if it is among the first.
   /// @param complete called with the row before it is copied: fills in what is
-  /// dear and not the field it is sorted by
+  /// dear. Where that changes its place, it is judged by both
   template <class R, class F>
   void offer(R& row, F&& complete) {
     ++total_;
-    if (keep_ == 0)
+    if (!is_due(row))
       return;
-    auto key = key_of(row);
+    complete(row);
     if (heap_.size() < keep_) {
-      complete(row);
       rows_.push_back(row);
       heap_.push_back({key_of(rows_.back()), &rows_.back()});
       std::push_heap(heap_.begin(), heap_.end(), order());
-    } else if (order()({key, nullptr}, heap_.front())) {
-      complete(row);
+    } else if (is_due(row)) {
       std::pop_heap(heap_.begin(), heap_.end(), order());
       auto& last = heap_.back();
       *last.row = row;
@@ -179,15 +177,24 @@ private:
     bool operator()(const entry& a, const entry& b) const {
       if (a.key.number != b.key.number)
         return (a.key.number < b.key.number) != descending;
+      // Equals stand as they are met, in the order a unit walks: so a heap that is
+      // full stays as it is.
+      if (!text_first && a.key.id != b.key.id)
+        return (a.key.id < b.key.id) != descending;
       if (auto c = a.key.text.compare(b.key.text); c != 0)
-        return descending && text_first ? c > 0 : c < 0;
-      return a.key.id < b.key.id;
+        return (c < 0) != (descending && text_first);
+      return a.key.id != b.key.id && (a.key.id < b.key.id) != descending;
     }
 
     bool text_first;
   };
 
   in_order order() const { return {descending_, by_text_}; }
+
+  bool is_due(const Row& x) const {
+    return heap_.size() < keep_
+           || (keep_ != 0 && order()({key_of(x), nullptr}, heap_.front()));
+  }
 
   static bool is_text(int field) {
     bool result = false;

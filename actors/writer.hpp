@@ -37,6 +37,8 @@ public:
     return socket_ ? socket_->stats() : socket_stats{};
   }
 
+  socket_lag lag() const { return socket_ ? socket_->lag() : socket_lag{}; }
+
   queued_events queued_of(std::uint64_t room) const {
     return socket_ ? socket_->queued_of(room) : queued_events{};
   }

@@ -328,24 +328,45 @@ void channel::ask_kernel() const noexcept {
 }
 
 socket_stats channel::look() const {
-  auto now = loop_.ticks();
-  if (!marks_.empty() && now - asked_at_ >= send_marks::first_spacing)
+  if (!marks_.empty() && !asked_lately())
     ask_kernel();
+  auto lag = known_lag();
   socket_stats x;
-  x.bytes_queued = out_.bytes();
+  x.bytes_queued = lag.bytes_queued;
   x.frames_queued = out_.frames();
   x.bytes_in = bytes_in_;
   x.bytes_out = bytes_out_;
   x.frames_out = frames_out_;
   x.queue_max = out_.bytes_most();
+  x.queue_age = lag.queue_age;
+  x.kernel_bytes = lag.kernel_bytes;
+  x.kernel_age = lag.kernel_age;
+  if (bytes_out_ != 0)
+    x.last_flush = send_marks::time_of(loop_.ticks() - sent_at_);
+  return x;
+}
+
+socket_lag channel::look_for_lag() const {
+  if (!asked_lately() && marks_.doubtful(loop_.ticks(), asked_at_))
+    ask_kernel();
+  auto x = known_lag();
+  if (!asked_lately()) {
+    x.kernel_bytes = 0;
+    x.kernel_age = {};
+  }
+  return x;
+}
+
+socket_lag channel::known_lag() const noexcept {
+  auto now = loop_.ticks();
+  socket_lag x;
+  x.bytes_queued = out_.bytes();
   if (!out_.empty())
     x.queue_age = send_marks::time_of(now - out_.oldest());
   if (!marks_.empty()) {
     x.kernel_bytes = unacknowledged_;
     x.kernel_age = send_marks::time_of(now - marks_.oldest());
   }
-  if (bytes_out_ != 0)
-    x.last_flush = send_marks::time_of(now - sent_at_);
   return x;
 }
 

@@ -129,6 +129,9 @@ protected:
   /// acknowledgement, at most one in 67 ms.
   socket_stats look() const;
 
+  /// As for `socket_port`.
+  socket_lag look_for_lag() const;
+
   queued_events queued_of(std::uint64_t room) const {
     return out_.of(room, loop_.ticks());
   }
@@ -173,6 +176,10 @@ private:
 
   void note_sent() noexcept;
   void ask_kernel() const noexcept;
+  bool asked_lately() const noexcept {
+    return loop_.ticks() - asked_at_ < send_marks::first_spacing;
+  }
+  socket_lag known_lag() const noexcept;
 
   static ssize_t receive(int fd, const iovec* parts,
                          std::size_t count) noexcept;

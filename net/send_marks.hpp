@@ -31,7 +31,8 @@ public:
     return static_cast<std::uint32_t>(static_cast<std::uint64_t>(ns) >> 20);
   }
 
-  static constexpr std::uint32_t first_spacing = 64; // ticks
+  static constexpr std::uint32_t first_spacing = 64;        // ticks
+  static constexpr std::uint32_t late = 14 * first_spacing; // a second, nearly
   static constexpr std::size_t inside_max = 8;
   static constexpr std::size_t marks_max = 128;
 
@@ -41,6 +42,15 @@ public:
   /// with much older bytes. Say what was acknowledged before, or a peer that has
   /// caught up seems to lag.
   bool wide() const noexcept { return spacing_ > first_spacing; }
+
+  /// Whether it is worth asking what the peer has acknowledged: what may be its first
+  /// unacknowledged byte is late, or was on its way to be when last asked.
+  bool doubtful(std::uint32_t now, std::uint32_t asked_at) const noexcept {
+    return count_ != 0
+           && (now - oldest() >= late
+               || static_cast<std::int32_t>(asked_at - oldest())
+                    >= static_cast<std::int32_t>(late / 4));
+  }
 
   /// Bytes up to `end`, of all that were ever sent, went out.
   /// @returns false if there is no room for a mark: say what was acknowledged,

@@ -107,6 +107,7 @@ public:
   void taken(std::size_t messages) override;
   void close(farewell words) override;
   socket_stats stats() const override;
+  socket_lag lag() const override;
   socket_stats stats_at_end() const override;
   queued_events queued_of(std::uint64_t room) const override;
 
@@ -464,6 +465,10 @@ socket_stats ws_session::stats() const {
   result.timers = armed() ? 1 : 0;
   result.blocked = blocked();
   return result;
+}
+
+socket_lag ws_session::lag() const {
+  return look_for_lag();
 }
 
 socket_stats ws_session::stats_at_end() const {

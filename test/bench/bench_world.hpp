@@ -38,6 +38,7 @@ public:
   void taken(std::size_t) override {}
   void close(farewell) override {}
   socket_stats stats() const override { return {}; }
+  socket_lag lag() const override { return {}; }
   socket_stats stats_at_end() const override { return {}; }
   queued_events queued_of(std::uint64_t) const override { return {}; }
 

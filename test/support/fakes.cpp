@@ -345,6 +345,16 @@ socket_stats fake_socket::stats_at_end() const {
   return at_end_ ? *at_end_ : stats();
 }
 
+socket_lag fake_socket::lag() const {
+  auto x = stats();
+  // Who is late by less is not asked about.
+  if (x.kernel_age < std::chrono::seconds{1}) {
+    x.kernel_bytes = 0;
+    x.kernel_age = {};
+  }
+  return {x.bytes_queued, x.queue_age, x.kernel_bytes, x.kernel_age};
+}
+
 socket_stats fake_socket::stats() const {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;

@@ -145,6 +145,7 @@ public:
   void taken(std::size_t messages) override;
   void close(farewell words) override;
   socket_stats stats() const override;
+  socket_lag lag() const override;
   socket_stats stats_at_end() const override;
   queued_events queued_of(std::uint64_t room) const override;
 

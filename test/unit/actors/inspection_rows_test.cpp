@@ -104,6 +104,39 @@ TEST_F(RowsTest, WhatTheKernelHoldsCountsAsLag) {
   EXPECT_EQ(room_of("lobby").lag_ms, 1500);
 }
 
+TEST_F(RowsTest, WhoeverIsShownIsShownAsItIs) {
+  start();
+  std::vector<socket_ptr> all;
+  for (unit_id i = 0; i < 6; ++i)
+    all.push_back(connect("lobby", {.on = i % 2}));
+  // Too young for everybody to be asked for it.
+  for (auto& who : all) {
+    who->kernel_bytes = 9;
+    who->kernel_age = 300ms;
+  }
+  all[2]->kernel_age = 400ms;
+  all[4]->kernel_age = 1001ms;
+  for (auto& x : edges())
+    EXPECT_EQ(x.kernel_bytes, 9u);
+  inspect_query q;
+  q.what = view::edges;
+  q.limit = 2;
+  auto page = look(q);
+  auto& few = std::get<std::vector<edge_row>>(page.rows);
+  ASSERT_THAT(few, SizeIs(2));
+  EXPECT_EQ(page.total, 6u);
+  EXPECT_EQ(few[0].client, all[4]->id);
+  EXPECT_EQ(few[0].lag_ms, 1001);
+  EXPECT_GE(few[1].lag_ms, 300);
+  EXPECT_EQ(few[1].address, "192.0.2.1");
+  q.sort = "kernel_age_ms";
+  auto asked = connections(q);
+  ASSERT_THAT(asked, SizeIs(2));
+  EXPECT_EQ(asked[0].client, all[4]->id);
+  EXPECT_EQ(asked[1].client, all[2]->id);
+  EXPECT_EQ(asked[1].lag_ms, 400);
+}
+
 TEST_F(RowsTest, EachRoomOfAConnectionHasItsOwnQueue) {
   start({{"a", {}}, {"b", {}}});
   auto ann = connect("a", {.on = 0});

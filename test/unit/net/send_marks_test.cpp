@@ -49,6 +49,28 @@ protected:
   std::uint32_t asked = 0;
 };
 
+TEST_F(SendMarksTest, APeerIsInDoubtOnceItMayBeLateAndAsLongAsItIs) {
+  EXPECT_FALSE(marks.doubtful(now, now));
+  auto asked_at = now;
+  send(100);
+  now += send_marks::late - 1;
+  send(100);
+  EXPECT_FALSE(marks.doubtful(now, asked_at));
+  ++now;
+  EXPECT_TRUE(marks.doubtful(now, asked_at));
+  asked_at = now;
+  acknowledge(100);
+  EXPECT_EQ(error(), 0u);
+  EXPECT_FALSE(marks.doubtful(now, asked_at)) << "what is left is young";
+  now += send_marks::late / 4;
+  asked_at = now; // nothing came
+  ++now;
+  EXPECT_TRUE(marks.doubtful(now, asked_at)) << "it gets late";
+  acknowledge(100);
+  EXPECT_EQ(error(), 0u);
+  EXPECT_FALSE(marks.doubtful(now, asked_at));
+}
+
 TEST_F(SendMarksTest, TheFirstUnacknowledgedByteIsAsOldAsItIs) {
   send(100);
   now += 5000;
