@@ -75,7 +75,7 @@ private:
   test::quiet_config config_;
   caf::actor_system system_{config_};
   metrics counts_;
-  test::sleeping_loop loop_;
+  test::fake_loop loop_;
   unit unit_;
   std::thread thread_;
 };
