@@ -32,7 +32,24 @@ room_entry* directory::room(const std::string& name) noexcept {
 }
 
 void directory::erase_room(const std::string& name) {
-  rooms_.erase(name);
+  auto i = rooms_.find(name);
+  if (i == rooms_.end())
+    return;
+  end_linger(i->second);
+  rooms_.erase(i);
+}
+
+void directory::begin_linger(room_entry& x, steady_time now) {
+  end_linger(x);
+  x.empty_since = now;
+  x.lingers = lingering_.insert(lingering_.end(), &x);
+}
+
+void directory::end_linger(room_entry& x) noexcept {
+  if (!x.lingers)
+    return;
+  lingering_.erase(*x.lingers);
+  x.lingers.reset();
 }
 
 client_id directory::owner_of(std::uint64_t actor) const noexcept {

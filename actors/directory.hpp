@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -36,6 +38,9 @@ struct room_entry {
   /// Joins that came while it was closing: they open it anew.
   std::vector<join_room> parked;
   steady_time placed_at{};
+  /// Since when nobody has been in it, while it lingers.
+  steady_time empty_since{};
+  std::optional<std::list<room_entry*>::iterator> lingers;
   std::deque<steady_time> crashes; ///< within the restart window
   std::uint64_t restarts = 0;      ///< since it was opened
 };
@@ -84,6 +89,15 @@ public:
   room_entry* room(const std::string& name) noexcept;
   void erase_room(const std::string& name);
 
+  /// A room without members is kept for a while.
+  void begin_linger(room_entry& x, steady_time now);
+  void end_linger(room_entry& x) noexcept;
+
+  /// The one that has been without members for the longest; null: there is none.
+  room_entry* longest_empty() noexcept {
+    return lingering_.empty() ? nullptr : lingering_.front();
+  }
+
   /// The client whose reader or writer is the actor with this id; 0: none's.
   client_id owner_of(std::uint64_t actor) const noexcept;
   void forget_actor(std::uint64_t actor);
@@ -107,6 +121,7 @@ public:
 private:
   std::unordered_map<client_id, client_entry> clients_;
   std::unordered_map<std::string, room_entry> rooms_;
+  std::list<room_entry*> lingering_; // the longest empty one first
   std::unordered_map<std::uint64_t, client_id> owners_;
 };
 

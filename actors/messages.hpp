@@ -380,6 +380,9 @@ struct cut_off {};
 /// The supervisor's own pulse.
 struct tick {};
 
+/// Its own as well: a room may have been without members for long enough.
+struct linger_over {};
+
 // -- to a REAPER: sees one order to end something through ------------------------------
 
 /// The supervisor has given up the seats of the client in these rooms and told
@@ -516,6 +519,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::follow_asked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::stop_all)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::cut_off)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::linger_over)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::show_box)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::attach_tap)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(greenroom::trace_target)

@@ -37,6 +37,10 @@ struct supervisor_options {
   bool rooms_on_demand = false;
   /// Rooms of the process, named ones included.
   std::size_t rooms_max = 10'000;
+  /// How long a room on demand stays when the last member has left: a page that is
+  /// loaded again finds its room as it was, and connections that come and go do not
+  /// build one each. Such rooms give way when there are `rooms_max`. 0: not at all.
+  std::chrono::milliseconds linger{500};
   /// A room that crashes so often within the window is quarantined.
   std::size_t restarts_max = 5;
   std::chrono::milliseconds restart_window{10'000};

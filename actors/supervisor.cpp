@@ -26,7 +26,8 @@ supervisor::supervisor(caf::actor_config& cfg, unit& home, engine& env,
   : actor(cfg, home, actor_kind::supervisor), env_(env),
     named_(std::move(rooms)), on_demand_(on_demand),
     closed_(std::make_shared<closed_memory>(env.inspection.closed_max)),
-    load_(env.units.size(), 0), pulse_(*this), audit_pulse_(*this) {}
+    load_(env.units.size(), 0), pulse_(*this), audit_pulse_(*this),
+    linger_(*this) {}
 
 void supervisor::started() {
   for (auto* u : env_.units) {
@@ -87,7 +88,8 @@ bool supervisor::receive(caf::mailbox_element& in) {
     [this](books_due&) { compare_books(); },  //
     [this](seats_missing& x) { hear_missing(x); },
     [this](roster_claims& x) { hear_claims(x); }, [this](tick&) { beat(); },
-    [this](stop_all&) { drain(); }, [this](cut_off&) { cut_drain(); });
+    [this](linger_over&) { close_lingering(); }, [this](stop_all&) { drain(); },
+    [this](cut_off&) { cut_drain(); });
 }
 
 void supervisor::link_down(const caf::exit_msg&) {
@@ -97,6 +99,7 @@ void supervisor::link_down(const caf::exit_msg&) {
 void supervisor::stopped(errc) {
   pulse_.disarm();
   audit_pulse_.disarm();
+  linger_.disarm();
   who_ = {};
   troupes_.clear();
   room_of_outlet_.clear();
@@ -149,8 +152,12 @@ room_entry* supervisor::find_or_announce(const std::string& name, errc& why) {
   if (!env_.supervisor_limits.rooms_on_demand)
     return nullptr;
   why = errc::too_many_rooms;
-  if (who_.rooms().size() >= env_.supervisor_limits.rooms_max)
-    return nullptr;
+  if (who_.rooms().size() >= env_.supervisor_limits.rooms_max) {
+    auto* empty = who_.longest_empty();
+    if (empty == nullptr)
+      return nullptr;
+    close(*empty, errc::none);
+  }
   auto& fresh = who_.add_room(name);
   fresh.options = on_demand_;
   fresh.home = least_loaded();
@@ -188,6 +195,7 @@ void supervisor::seat(join_room& x) {
   if (!r->where)
     open(*r);
   ++r->members;
+  who_.end_linger(*r);
   auto options = x.options;
   // What a room says of echo is for raw members that do not say themselves; dialects
   // have rules of their own.
@@ -304,9 +312,31 @@ bool supervisor::troupe_member_down(std::uint64_t who, errc why) {
 
 void supervisor::member_left(room_entry& x) {
   --x.members;
-  if (x.members == 0 && !x.named && !x.quarantined
-      && x.ending != room_end::close)
-    close(x, errc::none);
+  linger_if_empty(x);
+}
+
+void supervisor::linger_if_empty(room_entry& x) {
+  if (x.members != 0 || x.named || x.quarantined || x.ending == room_end::close)
+    return;
+  auto span = env_.supervisor_limits.linger;
+  if (span.count() == 0 || draining_)
+    return close(x, errc::none);
+  who_.begin_linger(x, home().now());
+  if (!linger_.armed())
+    home().timers().arm_in(linger_, span);
+}
+
+void supervisor::close_lingering() {
+  auto over = home().now() - env_.supervisor_limits.linger;
+  while (auto* x = who_.longest_empty()) {
+    if (x->empty_since > over) {
+      home().timers().arm_in(
+        linger_,
+        std::chrono::ceil<std::chrono::milliseconds>(x->empty_since - over));
+      return;
+    }
+    close(*x, errc::none);
+  }
 }
 
 // Forgets the room at once; its actor ends behind what it has still to do.
@@ -343,6 +373,7 @@ void supervisor::room_crashed(room_entry& x) {
     env_.counts->rooms_quarantined.add();
     env_.counts->quarantined_now.add();
     x.quarantined = true;
+    who_.end_linger(x);
     x.where = nullptr;
     x.members = 0;
     for (auto& [id, c] : who_.clients()) {

@@ -94,6 +94,8 @@ private:
   room_entry* find_or_announce(const std::string& name, errc& why);
   void open(room_entry& x);
   void member_left(room_entry& x);
+  void linger_if_empty(room_entry& x);
+  void close_lingering();
   void close(room_entry& x, errc why);
   void start_room(room_entry& x);
   void add_outlet(const outlet_up& x);
@@ -129,6 +131,7 @@ private:
   std::deque<steady_time> crashes_;           // of rooms, all of them
   alarm<tick> pulse_;
   alarm<books_due> audit_pulse_;
+  alarm<linger_over> linger_;
   std::vector<client_id> to_audit_; // whom this round has not looked at yet
   bool draining_ = false;
   bool cut_off_ = false;

@@ -133,6 +133,7 @@ void supervisor::end_room(order_ptr& x, room_entry* which,
     return;
   reapers_.back().room = where;
   r.ending = how;
+  who_.end_linger(r); // it ends or begins anew, by the order
   tell(r.where, retire{errc::kicked, std::move(estate)});
 }
 
@@ -257,6 +258,7 @@ void supervisor::room_restarted_on_demand(room_entry& x, std::size_t actors) {
   home().report(std::move(e));
   tell(reaper, room_over{actors, members, x.where});
   tell(x.where, count_members{reaper});
+  linger_if_empty(x);
 }
 
 // Orders to a supervisor that is no more.

@@ -273,7 +273,12 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.on_off(
     "rooms-on-demand", to.supervisor.rooms_on_demand,
     "Whether joining creates a room that does not exist (else 404). Such "
-    "a room goes away with its last member.");
+    "a room goes away behind its last member: --rooms-linger.");
+  t.duration(
+    "rooms-linger", to.supervisor.linger, 0ms, 24h,
+    "A room on demand stays for so long when its last member has left, "
+    "with its epoch and offsets, unless its place is needed. 0: it goes "
+    "at once.");
   t.count("rooms-max", to.supervisor.rooms_max, 1, 10'000'000,
           "Rooms in all. Joining one that would be more is refused with 503.");
   t.count("rooms-per-connection", to.supervisor.rooms_per_connection_max, 1,

@@ -177,7 +177,8 @@ TEST(RoomLimitTest, ARoomNobodyNamedIsUnknown) {
 }
 
 TEST(RoomLimitTest, RoomsAreBoundedAndGoWithTheirLastMember) {
-  flagged_broker broker{{"--rooms-on-demand", "--rooms-max=3"}};
+  flagged_broker broker{
+    {"--rooms-on-demand", "--rooms-max=3", "--rooms-linger=0ms"}};
   auto one = broker.client("/room/one");
   auto two = broker.client("/room/two");
   auto x = broker.refusal("/room/three");
@@ -193,6 +194,32 @@ TEST(RoomLimitTest, RoomsAreBoundedAndGoWithTheirLastMember) {
   auto three = broker.client_soon(broker.at("/room/three"));
   three.send_text("three");
   EXPECT_EQ(three.receive_text(), "three");
+  EXPECT_EQ(broker.refusal("/room/one").status, 503);
+}
+
+TEST(RoomLimitTest, AnEmptyRoomStaysForAWhile) {
+  flagged_broker broker{{"--rooms-on-demand", "--rooms-linger=300ms"}};
+  auto one = broker.client("/room/one");
+  auto begin = std::chrono::steady_clock::now();
+  one.close();
+  one.drop();
+  broker.wait_books([](auto& x) { return x.clients == 0; });
+  if (since(begin) < 250ms) {
+    EXPECT_EQ(broker.books().rooms, 2u); // and the named one
+  }
+  broker.wait_books([](auto& x) { return x.rooms == 1; });
+  EXPECT_GE(since(begin), 290ms);
+}
+
+TEST(RoomLimitTest, AnEmptyRoomGivesWay) {
+  flagged_broker broker{
+    {"--rooms-on-demand", "--rooms-max=2", "--rooms-linger=1h"}};
+  auto one = broker.client("/room/one");
+  EXPECT_EQ(broker.refusal("/room/two").status, 503);
+  one.close();
+  one.drop();
+  auto two = broker.client_soon(broker.at("/room/two"));
+  EXPECT_EQ(broker.books().rooms, 2u);
   EXPECT_EQ(broker.refusal("/room/one").status, 503);
 }
 

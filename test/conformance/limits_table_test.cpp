@@ -111,6 +111,8 @@ const std::multimap<std::string, std::string> shown_by = {
   {"end-deadline", "ReaperTest.WhatIsLeftAtTheDeadlineIsNamed"},
   {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},
   {"spread-members", "RoomLimitTest.FromSoManyMembersOnARoomIsOnAllThreads"},
+  {"rooms-linger", "RoomLimitTest.AnEmptyRoomStaysForAWhile"},
+  {"rooms-linger", "RoomLimitTest.AnEmptyRoomGivesWay"},
   {"placement-timeout", "RoomLimitTest.APlaceThatNobodyTakesIsForgotten"},
   {"placement-timeout", "RoomLimitTest.APlaceIsKeptForAWhile"},
   {"inspect-bind", "ConfigTest.BeyondThisMachineLookingNeedsAToken"},

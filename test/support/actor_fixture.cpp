@@ -46,6 +46,7 @@ void puppet::lost(caf::mailbox_element& in) {
 
 ActorTest::ActorTest() : live_before_(wire::live_bytes()) {
   env.room.patience = {};
+  env.supervisor_limits.linger = {};
 }
 
 ActorTest::~ActorTest() {

@@ -75,7 +75,7 @@ protected:
   unit_options how;
   room_options on_demand;
   /// Limits: `env.reader` and so on. Rooms have no patience, so that a member that
-  /// does not read meets its room's policy at once.
+  /// does not read meets its room's policy at once; those on demand do not linger.
   engine env;
 
   /// The broker comes up.

@@ -46,6 +46,7 @@ protected:
     env.reader.posts_max = 4;
     env.member.outbound_bytes_max = 400;
     env.supervisor_limits.rooms_on_demand = true;
+    env.supervisor_limits.linger = std::chrono::milliseconds{random() % 100};
     env.supervisor_limits.crashes_max = 1'000'000;
     // Such small steps take their time: what is answered must be clean.
     env.supervisor_limits.end_deadline = 10min;

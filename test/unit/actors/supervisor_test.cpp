@@ -178,6 +178,97 @@ TEST_F(OnDemandTest, ARoomThatIsBornAgainStartsAnew) {
   EXPECT_NE(ann->epochs.front(), ann->epochs.back());
 }
 
+TEST_F(OnDemandTest, AnEmptyRoomLingers) {
+  env.supervisor_limits.linger = 5s;
+  start({});
+  auto ann = connect_talker(1);
+  ann->emit("join 1 new\npub 2 new x\nleave 3 new");
+  run();
+  advance(4s);
+  EXPECT_EQ(books().rooms, 1u);
+  ann->emit("join 4 new");
+  run();
+  EXPECT_THAT(ann->got, Contains("ok join 4 new 1"));
+  EXPECT_EQ(ann->epochs.front(), ann->epochs.back());
+  // It counts from the last time it became empty.
+  advance(4s);
+  ann->emit("leave 5 new");
+  run();
+  advance(4s);
+  EXPECT_EQ(books().rooms, 1u);
+  advance(2s);
+  EXPECT_EQ(books().rooms, 0u);
+  EXPECT_EQ(live(actor_kind::room), 0u);
+}
+
+TEST_F(OnDemandTest, EachRoomLingersForItself) {
+  env.supervisor_limits.linger = 5s;
+  start({});
+  auto ann = connect_talker();
+  for (auto* name : {"a", "b", "c"}) {
+    ann->emit(fmt::format("join 1 {}\nleave 2 {}", name, name));
+    run();
+    advance(1s);
+  }
+  ann->emit("join 3 b\nleave 4 b");
+  run();
+  std::vector<std::size_t> left;
+  for (int i = 0; i < 8; ++i) {
+    left.push_back(books().rooms);
+    advance(1s);
+  }
+  EXPECT_THAT(left, ElementsAre(3, 3, 3, 2, 2, 1, 0, 0));
+}
+
+TEST_F(OnDemandTest, WhoLingersGivesWay) {
+  env.supervisor_limits.linger = 1h;
+  env.supervisor_limits.rooms_max = 2;
+  start({});
+  auto ann = connect_talker();
+  ann->emit("join 1 a\nleave 2 a\njoin 3 b\nleave 4 b\njoin 5 a");
+  run();
+  EXPECT_EQ(books().rooms, 2u);
+  EXPECT_EQ(try_join("c"), "ok join 1 c 0"); // in the place of b
+  EXPECT_EQ(books().rooms, 2u);
+  auto bob = connect("c");
+  EXPECT_EQ(try_join("d"), "no join 1 d too_many_rooms");
+}
+
+TEST_F(OnDemandTest, WhoLingersMayCrashOrBeginAnewOrEnd) {
+  env.supervisor_limits.linger = 5s;
+  env.supervisor_limits.restarts_max = 2;
+  start({});
+  auto ann = connect_talker();
+  auto linger = [&](std::string name) {
+    ann->emit(fmt::format("join 1 {}\nleave 2 {}", name, name));
+    run();
+  };
+  linger("a");
+  crash("a");
+  EXPECT_EQ(books().rooms, 1u);
+  advance(6s);
+  EXPECT_EQ(books().rooms, 0u);
+  // Crashed too often: it stays, as a name nobody may use.
+  linger("b");
+  for (int i = 0; i < 2; ++i) {
+    crash("b");
+  }
+  advance(6s);
+  EXPECT_EQ(books().quarantined, 1u);
+}
+
+TEST_F(OnDemandTest, ADrainWaitsForNoneThatLingers) {
+  env.supervisor_limits.linger = 1h;
+  start({});
+  auto ann = connect_talker();
+  ann->emit("join 1 a\nleave 2 a\njoin 3 b");
+  run();
+  tell(env.supervisor, stop_all{});
+  run();
+  advance(1s);
+  EXPECT_EQ(live(actor_kind::room), 0u);
+}
+
 TEST_F(OnDemandTest, ANamedRoomStaysWhenItIsEmpty) {
   start({{"named", {}}});
   connect("named")->hang_up();

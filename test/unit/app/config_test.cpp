@@ -78,6 +78,7 @@ TEST(ConfigTest, AutoFollowsTheMachine) {
 TEST(ConfigTest, EverySettingReachesItsPlace) {
   auto x = good({"--rooms-on-demand",
                  "--rooms-max=11",
+                 "--rooms-linger=12ms",
                  "--rooms-per-connection=12",
                  "--room-name-max=13",
                  "--room-members=14",
@@ -149,6 +150,7 @@ TEST(ConfigTest, EverySettingReachesItsPlace) {
   EXPECT_FALSE(x.reader.anonymous);
   EXPECT_TRUE(x.supervisor.rooms_on_demand);
   EXPECT_EQ(x.supervisor.rooms_max, 11u);
+  EXPECT_EQ(x.supervisor.linger, 12ms);
   EXPECT_EQ(x.supervisor.rooms_per_connection_max, 12u);
   EXPECT_EQ(x.http.room_name_bytes_max, 13u);
   EXPECT_EQ(x.room_defaults.members_max, 14u);
