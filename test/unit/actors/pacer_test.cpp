@@ -269,4 +269,133 @@ TEST_F(PacerTest, JoinsWaitBehindTheTurnThatRests) {
   EXPECT_THAT(joe->got, testing::ElementsAre("ok join 1 lobby 30"));
 }
 
+// -- crashes while it rests ---------------------------------------------------------------
+
+namespace {
+
+/// Who rests for a member that reads nothing, and who crashes meanwhile.
+struct resting_crash {
+  bool outlet_rests;
+  bool outlet_crashes;
+  bool slow_one_vanishes;
+};
+
+class RestingCrashTest : public PacerTest,
+                         public testing::WithParamInterface<resting_crash> {
+protected:
+  /// The only outlet, or the room.
+  caf::actor victim() {
+    caf::actor found = room_actor("lobby");
+    if (GetParam().outlet_crashes)
+      at(1 - home_of("lobby")).each_actor([&found](const actor& x) {
+        if (x.kind() == actor_kind::outlet)
+          found = caf::actor_cast<caf::actor>(x.address());
+      });
+    return found;
+  }
+};
+
+} // namespace
+
+// Who rests crashes behind the turn it rests with: whatever comes, joins and ends too,
+// waits behind that.
+TEST_P(RestingCrashTest, ItsMembersGoOnOthersNoticeNothingAndNothingIsLeft) {
+  // What a crash loses and does not give back would stop its publisher for good.
+  env.reader.posts_max = 2;
+  start({{"lobby", {}}, {"other", {}}});
+  const auto home = home_of("lobby");
+  const auto away = static_cast<unit_id>(1 - home);
+  const auto there = GetParam().outlet_rests ? away : home;
+  ann = connect("lobby", {.on = home});
+  auto far = connect("lobby", {.on = away}); // so there is an outlet always
+  auto eve = connect("lobby", {.on = there});
+  auto bob = connect("lobby", {.on = there});
+  auto cid = connect("other", {.on = there});
+  auto dan = connect("other", {.on = there});
+  run();
+  const auto actors_before = live_actors();
+  std::weak_ptr<member> bobs = member_of(bob);
+  bob->stuck = true;
+  std::size_t sent = 0;
+  for (; eve->got.size() == sent && sent < 30; ++sent) {
+    ann->emit(std::string(100'000, 'x'));
+    run();
+  }
+  ASSERT_EQ(eve->got.size(), sent - 1) << "it rests with the last one";
+
+  std::size_t said = 0;
+  auto expect_others_well = [&] {
+    cid->emit(fmt::format("{}", ++said));
+    run();
+    ASSERT_THAT(dan->got, SizeIs(said));
+    EXPECT_EQ(dan->got.back(), fmt::format("{}", said));
+  };
+  const bool rester_crashes =
+    GetParam().outlet_rests == GetParam().outlet_crashes;
+  const auto victim_id = victim()->id();
+  tell(victim(), sabotage{});
+  ann->emit("lost"); // behind it
+  auto joe = connect_talker(there);
+  joe->emit("join 1 lobby");
+  run();
+  EXPECT_EQ(counts.crashes.get(), rester_crashes ? 0 : 1);
+  EXPECT_FALSE(run_one_turn(there)) << "it keeps no unit awake";
+  expect_others_well();
+  if (GetParam().slow_one_vanishes) {
+    bob->vanish();
+    run();
+    EXPECT_EQ(counts.crashes.get(), 1) << "nobody is waited for any more";
+  }
+  for (int i = 0; i < 15; ++i) { // `rest_max` and the ticks of the clock
+    advance(10ms);
+    expect_others_well();
+  }
+  EXPECT_EQ(counts.crashes.get(), 1);
+  EXPECT_EQ(counts.rooms_restarted.get(), 1);
+  EXPECT_NE(victim()->id(), victim_id);
+  EXPECT_THAT(joe->news(), testing::Contains(testing::StartsWith("ok join 1")));
+
+  // What it rested with came before the crash.
+  if (rester_crashes) {
+    EXPECT_THAT(eve->got, SizeIs(testing::Ge(sent)));
+  }
+  for (auto& x : {ann, far, eve})
+    x->news();
+  bob->recover();
+  run();
+  bob->news();
+  for (int i = 0; i < 5; ++i) {
+    auto text = fmt::format("after {}", i);
+    ann->emit(text);
+    run();
+    for (auto& x : {ann, far, eve})
+      EXPECT_THAT(x->news(), testing::ElementsAre(text));
+    EXPECT_THAT(joe->news(), SizeIs(1));
+    if (!GetParam().slow_one_vanishes) {
+      EXPECT_THAT(bob->news(), testing::ElementsAre(text));
+    }
+  }
+  for (auto& x : {ann, far, eve, bob, cid, dan, joe})
+    EXPECT_EQ(x->last_words, "");
+  joe->hang_up();
+  run();
+  EXPECT_EQ(bobs.expired(), GetParam().slow_one_vanishes);
+  EXPECT_EQ(live_actors(),
+            actors_before - (GetParam().slow_one_vanishes ? 2 : 0));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+  Room, RestingCrashTest,
+  testing::Values(
+    resting_crash{false, false, false}, resting_crash{false, false, true},
+    resting_crash{false, true, false}, resting_crash{false, true, true},
+    resting_crash{true, false, false}, resting_crash{true, false, true},
+    resting_crash{true, true, false}, resting_crash{true, true, true}),
+  [](auto& x) {
+    return fmt::format("{}Rests{}Crashes{}",
+                       x.param.outlet_rests ? "Outlet" : "Room",
+                       x.param.outlet_crashes ? "Outlet" : "Room",
+                       x.param.slow_one_vanishes ? "SlowOneVanishes" : "");
+  });
+
 } // namespace greenroom::test
