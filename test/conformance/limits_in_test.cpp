@@ -544,7 +544,8 @@ TEST(MessageLimitTest, AClientIsReadAsFarAsItsWindowsReach) {
   for (auto& [limit, read] :
        {row{"--posts-max=1000", count}, row{"--inbound-messages-max=1", 1},
         row{"--inbound-messages-max=7", 7}, row{"--inbound-bytes-max=1KiB", 4},
-        row{"--posts-max=10", 25}}) {
+        row{"--posts-max=10", 25}, row{"--posts-bytes-max=2KiB", 23},
+        row{"--posts-bytes-max=64KiB", count}}) {
     SCOPED_TRACE(limit);
     // Of 256 bytes each.
     std::vector<std::string> flags{"--spread-members=1",
@@ -552,9 +553,9 @@ TEST(MessageLimitTest, AClientIsReadAsFarAsItsWindowsReach) {
     auto is = [&](std::string_view x) {
       return std::string_view{limit}.starts_with(x);
     };
-    if (!is("--posts-max"))
+    if (!is("--posts"))
       flags.emplace_back("--posts-max=1");
-    if (is("--posts-max=10") && !is("--posts-max=1000"))
+    if (read != count && is("--posts"))
       flags.emplace_back("--inbound-messages-max=16");
     flags.emplace_back(limit);
     flagged_broker broker{flags};

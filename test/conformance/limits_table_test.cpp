@@ -1,5 +1,5 @@
-// Every flag of app/README.md has a test over a real socket that shows what happens
-// on both sides of it, or a reason why it is no limit.
+// Every flag of app/README.md has a test over a real socket and a whole broker that
+// shows what happens on both sides of it, or a reason why it is no limit.
 
 #include <filesystem>
 #include <fstream>
@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,7 +20,8 @@ using namespace greenroom;
 
 namespace {
 
-/// Suite.Name, of any program of ours.
+/// Suite.Name. At least one of each flag is a test of a whole broker; those in test/unit
+/// are named beside them for what they show more closely.
 const std::multimap<std::string, std::string> shown_by = {
   {"room", "DocsTest.TheTablesOfFlagsAreThoseOfTheCode"},
   {"room", "RoomLimitTest.MembersAreBoundedAndComeFree"},
@@ -33,13 +35,18 @@ const std::multimap<std::string, std::string> shown_by = {
   {"room-raw", "RoomLimitTest.RawClientsMayDoWhatTheRoomSays"},
   {"room-overflow", "OutboundLimitTest.ARoomSaysWhatBecomesOfWhoDoesNotKeepUp"},
   {"room-write-delay", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
+  {"bind", "ListeningLimitTest.OnlyTheBoundAddressAnswers"},
   {"bind", "ListenerTest.EveryAddressIsIPv4AsWell"},
+  {"port", "ListeningLimitTest.ATakenPortIsNotShared"},
   {"port", "BinaryTest.ATakenPortIsOneLineAndStatusOne"},
   {"origin", "TrustTest.ForeignPagesMayNotConnect"},
   {"origin", "TrustTest.AForeignNameOfThisMachineIsNotItsOwn"},
   {"trusted-proxy", "TrustTest.ATrustedProxySaysWhoTheClientIs"},
   {"trusted-proxy", "HttpSessionTest.ClientsBehindAProxyAreCountedOneByOne"},
+  {"threads", "ListeningLimitTest.RoomsAndConnectionsShareSoManyThreads"},
   {"threads", "OrderTest.AJoinerAmidTrafficSeesASuffixWithoutAHole"},
+  {"io-uring", "IoUringTest.WhereTheKernelPermitsItTheBrokerSendsWithIt"},
+  {"io-uring", "IoUringTest.WhoeverDoesNotWantItGetsTheSameWithout"},
   {"accept-backoff", "SystemLimitTest.WithoutDescriptorsItWaitsAndComesBack"},
   {"accept-backoff", "ListenerTest.WithoutDescriptorsItPausesAndDoesNotSpin"},
   {"connections-max", "ConnectionLimitTest.SocketsInAllAreBoundedAndComeFree"},
@@ -81,16 +88,24 @@ const std::multimap<std::string, std::string> shown_by = {
    "OutboundLimitTest.TheWholeProcessHasALimitAndWhoLagsPays"},
   {"lagging-min", "OutboundLimitTest.TheWholeProcessHasALimitAndWhoLagsPays"},
   {"lagging-min", "OutboundLimitTest.WhoLagsByLessThanThatStaysInAFullProcess"},
+  {"burst-patience",
+   "BurstLimitTest.ARoomWaitsForMembersAsLongAsItHasPatience"},
   {"burst-patience", "DeliveryTest.ABurstOfBigMessagesEndsNobodyWhoReads"},
+  {"send-buffer", "SendBufferLimitTest.TheKernelTakesSoMuchOfWhatWaits"},
   {"send-buffer", "ListenerTest.ConnectionsAreMadeForSmallFrames"},
   {"turn-bytes-max", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
   {"turn-messages-max", "OutboundLimitTest.ARoomSendsWhatItHasWhenItIsEnough"},
   {"deflate", "DeflateTest.RoomsCompressOnlyWhereTheySaySo"},
+  {"deflate-level", "DeflateLimitTest.AHigherLevelMakesItSmaller"},
   {"deflate-level", "DeflaterTest.EveryLevelAndSizeSurvives"},
+  {"deflate-min", "DeflateLimitTest.SmallerMessagesStayPlain"},
   {"deflate-min", "DeflaterTest.SmallMessagesStayPlainAmongOthers"},
+  {"deflate-window", "DeflateLimitTest.NothingRefersBackFurtherThanTheWindow"},
   {"deflate-window", "DeflaterTest.TheWindowIsKept"},
   {"deflate-window", "DeflateOfferTest.S7121_ASmallerWindowOfOursIsAnnounced"},
   {"deflate-client-context", "DeflateTest.ClientsMayReferToEarlierMessages"},
+  {"deflate-client-window",
+   "DeflateLimitTest.ClientsKeepToTheWindowTheyAreAskedFor"},
   {"deflate-client-window", "DeflateMemoryTest.AConnectionCostsItsWindow"},
   {"deflate-require-window",
    "DeflateTest.ClientsWithoutASmallerWindowMayBeDeclined"},
@@ -106,8 +121,11 @@ const std::multimap<std::string, std::string> shown_by = {
   {"drain-timeout", "SystemLimitTest.ADrainThatTakesTooLongIsCutOff"},
   {"drain-timeout", "SystemLimitTest.ADrainThatIsDoneInTimeIsNotCutOff"},
   {"drain-slice", "SystemLimitTest.GoodbyesAreSaidInSlices"},
+  {"audit-every", "AuditLimitTest.WhatDoesNotAgreeIsFoundWithinThePeriod"},
   {"audit-every", "AuditTest.AForgottenMemberIsFoundWithinThePeriod"},
+  {"ends-max", "OrderLimitTest.SoManyMayBeUnderWay"},
   {"ends-max", "ReaperTest.OrdersUnderWayAreBounded"},
+  {"end-deadline", "OrderLimitTest.TheyAreAnsweredByTheDeadlineWithWhatIsLeft"},
   {"end-deadline", "ReaperTest.WhatIsLeftAtTheDeadlineIsNamed"},
   {"spread-members", "DeliveryTest.RoomsSpreadOverTwoUnitsDeliverTheSame"},
   {"spread-members", "RoomLimitTest.FromSoManyMembersOnARoomIsOnAllThreads"},
@@ -115,6 +133,7 @@ const std::multimap<std::string, std::string> shown_by = {
   {"rooms-linger", "RoomLimitTest.AnEmptyRoomGivesWay"},
   {"placement-timeout", "RoomLimitTest.APlaceThatNobodyTakesIsForgotten"},
   {"placement-timeout", "RoomLimitTest.APlaceIsKeptForAWhile"},
+  {"inspect-bind", "ListeningLimitTest.InspectionListensWhereItIsToldTo"},
   {"inspect-bind", "ConfigTest.BeyondThisMachineLookingNeedsAToken"},
   {"inspect-port", "InspectionTest.ItHasAPortOfItsOwn"},
   {"inspect-port", "InspectionTest.WithoutItThereIsNone"},
@@ -126,14 +145,16 @@ const std::multimap<std::string, std::string> shown_by = {
    "InspectionTest.ConnectionsAreBoundedAndComeFree"},
   {"inspect-streams-max", "InspectionTest.StreamsAreBoundedAndComeFree"},
   {"inspect-stream-buffer",
+   "InspectLimitTest.EventsThatWaitForAReaderOfATraceAreBounded"},
+  {"inspect-stream-buffer",
    "InspectStreamTest.ASlowReaderOfATraceLosesEventsWithACount"},
+  {"inspect-timeout", "InspectLimitTest.AQuestionIsAnsweredInTimeOr504"},
   {"inspect-timeout", "InspectApiTest.WithoutAnAnswerInTimeItIs504AndTheEnd"},
   {"log-lines-max", "DrainSignalsTest.ALogThatNobodyReadsBlocksNothing"},
   {"log-bytes-max", "DrainSignalsTest.ALogThatNobodyReadsBlocksNothing"},
 };
 
 const std::map<std::string, std::string> no_limit = {
-  {"io-uring", "which system call sends: nothing a client could see"},
   {"backlog", "the kernel's: a client beyond it only connects later"},
   {"log-format", "the look of the log"},
   {"log-level", "what the log leaves out"},
@@ -152,11 +173,15 @@ std::set<std::string> flags() {
   return result;
 }
 
-/// The names of all tests of this tree.
-std::set<std::string> tests() {
-  std::set<std::string> result;
+/// The tests of this tree, and whether each has a whole broker and real sockets: those
+/// of test/unit have a part of it.
+std::map<std::string, bool> tests() {
+  std::map<std::string, bool> result;
   const std::regex test{R"(\nTEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\))"};
-  for (auto folder : {"unit", "integration", "conformance", "hostile"})
+  const std::string_view unit = "unit";
+  for (auto folder :
+       {unit, std::string_view{"integration"}, std::string_view{"conformance"},
+        std::string_view{"hostile"}})
     for (auto& entry : std::filesystem::recursive_directory_iterator{
            std::filesystem::path{GREENROOM_SOURCE_DIR} / "test" / folder}) {
       if (entry.path().extension() != ".cpp")
@@ -165,7 +190,7 @@ std::set<std::string> tests() {
       const std::string text{std::istreambuf_iterator<char>{in}, {}};
       for (std::sregex_iterator i{text.begin(), text.end(), test}, end;
            i != end; ++i)
-        result.insert((*i)[1].str() + "." + (*i)[2].str());
+        result[(*i)[1].str() + "." + (*i)[2].str()] = folder != unit;
     }
   return result;
 }
@@ -189,4 +214,15 @@ TEST(LimitsTableTest, EveryTestItNamesIsThere) {
   EXPECT_GT(known.size(), 300u);
   for (auto& [flag, test] : shown_by)
     EXPECT_TRUE(known.contains(test)) << test << " (--" << flag << ")";
+}
+
+TEST(LimitsTableTest, EveryLimitIsShownOverASocket) {
+  auto known = tests();
+  std::set<std::string> over_a_socket;
+  for (auto& [flag, test] : shown_by)
+    if (auto found = known.find(test); found != known.end() && found->second)
+      over_a_socket.insert(flag);
+  for (auto& [flag, test] : shown_by)
+    EXPECT_TRUE(over_a_socket.contains(flag))
+      << "--" << flag << " has " << test << ", which has no whole broker";
 }
