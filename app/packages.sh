@@ -38,8 +38,11 @@ group() {
         echo nodejs npm
       fi
       ;;
-    bench) # test/bench; one of its peers comes by npm (group clients)
-      echo libbenchmark-dev golang-go golang-github-gorilla-websocket-dev
+    bench) # the benchmarks of single pieces
+      echo libbenchmark-dev
+      ;;
+    peers) # whom Greenroom is compared with; Bun comes by npm (group clients)
+      echo golang-go golang-github-gorilla-websocket-dev
       ;;
     ci) # what .ci/run needs on top; dpkg-dev unpacks a source package
       echo clang-format dpkg-dev
