@@ -96,4 +96,7 @@ forbid 'unfinished work belongs into an issue' '\b(TO[D]O|FIX[M]E|XX[X])\b' \
   "${texts[@]}"
 forbid 'a line ends with a blank' '[ \t]+$' "${ours[@]}"
 
+forbid 'Debian 12 has Node 18' '"node": "[^"]*>=\s*(19|[2-9]\d)' \
+  test/clients/package-lock.json
+
 exit $failed

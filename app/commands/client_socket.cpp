@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <strings.h>
 
 namespace greenroom::client {
 
@@ -23,22 +25,45 @@ std::string endpoint::text() const {
                                        : fmt::format("{}:{}", host, service);
 }
 
+namespace {
+
+bool is_localhost(std::string_view host) {
+  constexpr std::string_view name = "localhost";
+  if (host.ends_with('.'))
+    host.remove_suffix(1);
+  if (host.size() < name.size())
+    return false;
+  auto above = host.substr(0, host.size() - name.size());
+  return (above.empty() || above.ends_with('.'))
+         && strncasecmp(host.data() + above.size(), name.data(), name.size())
+              == 0;
+}
+
+} // namespace
+
 result<std::vector<endpoint>> resolve(const url& to) {
+  // The broker's own default first.
+  auto hosts = is_localhost(to.host)
+                 ? std::vector<std::string>{"127.0.0.1", "::1"}
+                 : std::vector<std::string>{to.host};
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
   auto port = fmt::format("{}", to.port);
-  if (auto error = getaddrinfo(to.host.c_str(), port.c_str(), &hints, &found))
-    return fault{errc::not_found,
-                 fmt::format("{}: {}", to.host, gai_strerror(error))};
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner{found, freeaddrinfo};
   std::vector<endpoint> endpoints;
-  for (auto* x = found; x != nullptr; x = x->ai_next) {
-    endpoint one;
-    std::memcpy(&one.address, x->ai_addr, x->ai_addrlen);
-    one.size = x->ai_addrlen;
-    endpoints.push_back(one);
+  for (auto& host : hosts) {
+    addrinfo* found = nullptr;
+    if (auto error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found))
+      return fault{errc::not_found,
+                   fmt::format("{}: {}", host, gai_strerror(error))};
+    std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner{found,
+                                                             freeaddrinfo};
+    for (auto* x = found; x != nullptr; x = x->ai_next) {
+      endpoint one;
+      std::memcpy(&one.address, x->ai_addr, x->ai_addrlen);
+      one.size = x->ai_addrlen;
+      endpoints.push_back(one);
+    }
   }
   return endpoints;
 }

@@ -26,7 +26,8 @@ struct endpoint {
 };
 
 /// The addresses of a URL's host, which may be a name. Waits for the resolver of
-/// the system, whose deadlines are in resolv.conf.
+/// the system, whose deadlines are in resolv.conf. `localhost` is not asked for: it is
+/// this machine (RFC 6761 section 6.3), also where there is no file of hosts.
 /// @returns at least one, or a fault whose detail is for the user
 result<std::vector<endpoint>> resolve(const url& to);
 

@@ -13,9 +13,9 @@ struct url {
   std::string host; ///< without brackets
   std::uint16_t port = 80;
   /// As the Host header wants it.
-  std::string authority;
+  std::string authority{};
   /// Path and query.
-  std::string target;
+  std::string target{};
 };
 
 /// From text such as `ws://127.0.0.1:8000/room/lobby`. Blanks, other letters than

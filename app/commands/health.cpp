@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
-#include <memory>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -16,12 +15,12 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <fmt/format.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "app/command_line.hpp"
+#include "app/commands/client_socket.hpp"
+#include "app/commands/client_url.hpp"
 #include "app/config.hpp"
 #include "app/values.hpp"
 
@@ -42,7 +41,7 @@ struct health_options {
 
 struct target {
   std::string host; ///< without brackets
-  std::string port;
+  std::uint16_t port = 80;
   std::string authority;
   std::string path;
 };
@@ -56,7 +55,8 @@ std::vector<option> table(health_options& to) {
      [&to](std::string_view text) -> std::string {
        auto url = boost::urls::parse_uri(
          boost::urls::string_view{text.data(), text.size()});
-       if (!url || url->scheme() != "http" || url->host().empty())
+       if (!url || url->scheme() != "http" || url->host().empty()
+           || (!url->port().empty() && url->port_number() == 0))
          return "expected http://host[:port][/path]";
        to.url = text;
        return {};
@@ -142,31 +142,14 @@ target target_of(const health_options& options) {
   auto url = boost::urls::parse_uri(text).value(); // checked, or made above
   target result;
   result.host = std::string{url.host_address()};
-  result.port = url.port().empty() ? "80" : std::string{url.port()};
+  if (!url.port().empty())
+    result.port = url.port_number();
   result.authority = std::string{url.encoded_host_and_port()};
   result.path = std::string{url.encoded_target()};
   if (!result.path.starts_with('/'))
     result.path.insert(0, "/");
   return result;
 }
-
-class unique_socket {
-public:
-  explicit unique_socket(int fd) : fd_(fd) {}
-
-  unique_socket(const unique_socket&) = delete;
-  unique_socket& operator=(const unique_socket&) = delete;
-
-  ~unique_socket() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-
-  int get() const { return fd_; }
-
-private:
-  int fd_;
-};
 
 [[noreturn]] void fail(int error) {
   throw std::system_error{error, std::generic_category()};
@@ -187,34 +170,30 @@ void await(int fd, short events, clock::time_point deadline) {
   }
 }
 
-void connect(int fd, const addrinfo& to, clock::time_point deadline) {
-  if (::connect(fd, to.ai_addr, to.ai_addrlen) == 0)
-    return;
-  if (errno != EINPROGRESS)
-    fail(errno);
-  await(fd, POLLOUT, deadline);
-  int error = 0;
-  socklen_t size = sizeof(error);
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0)
-    fail(error);
+/// The first of the addresses that takes the connection.
+net::unique_fd connect(const target& to, clock::time_point deadline) {
+  auto endpoints = client::resolve({.host = to.host, .port = to.port});
+  if (!endpoints)
+    throw std::system_error{EHOSTUNREACH, std::generic_category(),
+                            endpoints.error().detail};
+  int error = EHOSTUNREACH;
+  for (auto& one : *endpoints) {
+    auto fd = client::start_connect(one);
+    if (!fd) {
+      error = errno;
+      continue;
+    }
+    await(fd.get(), POLLOUT, deadline);
+    error = client::connect_error(fd.get());
+    if (error == 0)
+      return fd;
+  }
+  fail(error);
 }
 
 /// The first line of the answer. @throws std::system_error
 std::string ask(const target& to, clock::time_point deadline) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (auto error =
-        getaddrinfo(to.host.c_str(), to.port.c_str(), &hints, &found))
-    throw std::system_error{EHOSTUNREACH, std::generic_category(),
-                            gai_strerror(error)};
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner{found, freeaddrinfo};
-  unique_socket socket{
-    ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  if (socket.get() < 0)
-    fail(errno);
-  connect(socket.get(), *found, deadline);
+  auto socket = connect(to, deadline);
   auto request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n"
                              "User-Agent: greenroom-health\r\n"
                              "Connection: close\r\n\r\n",

@@ -54,6 +54,7 @@ protected:
         flags.push_back(fmt::format("--room=lobby,overflow={}", GetParam()));
         // Nothing but the policy is to end anybody.
         flags.emplace_back("--write-timeout=10m");
+        flags.emplace_back("--goodbye-timeout=10m");
         flags.emplace_back("--idle-timeout=10m");
         return flags;
       }()),

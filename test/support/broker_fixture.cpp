@@ -341,8 +341,8 @@ process_options broker_command(std::vector<std::string> args,
 #ifdef GREENROOM_BINARY
   // The program knows no variables of tests, and refuses what it does not know.
   how.argv = {"env"};
-  for (const auto* name :
-       {"GREENROOM_SEED", "GREENROOM_IDLE_CONNECTIONS", "GREENROOM_KILLS"})
+  for (const auto* name : {"GREENROOM_SEED", "GREENROOM_IDLE_CONNECTIONS",
+                           "GREENROOM_KILLS", "GREENROOM_OVERFLOW_SECONDS"})
     how.argv.insert(how.argv.end(), {"-u", name});
   how.argv.insert(how.argv.end(), {GREENROOM_BINARY, "--log-format=json"});
   auto inspects = [](const std::string& x) {

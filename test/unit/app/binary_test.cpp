@@ -238,6 +238,8 @@ TEST(BinaryTest, HealthIsAnExitStatus) {
       {"health", "--url", "http://localhost:" + port + "/health"})};
     EXPECT_EQ(aut.wait_exit(), (exit_status{0, 0}));
   }
+  EXPECT_THAT(complaint({"health", "--url", "http://localhost:65536"}, {}, 2),
+              HasSubstr("expected http://"));
   EXPECT_EQ(
     complaint({"health", "--url", "http://127.0.0.1:" + port + "/none"}, {}, 1),
     "http://127.0.0.1:" + port + "/none: 404 Not Found");

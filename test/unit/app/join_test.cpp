@@ -94,6 +94,27 @@ void send(test::tcp_stream& to, std::string_view bytes) {
   to.send(bytes, test::deadline{10s}, true);
 }
 
+// -- names --------------------------------------------------------------------------
+
+TEST(ResolveTest, LocalhostIsThisMachineWhateverTheResolverSays) {
+  for (auto* host : {"localhost", "LocalHost", "localhost.", "a.localhost"}) {
+    auto found = resolve({.host = host, .port = 81});
+    ASSERT_TRUE(found) << host;
+    ASSERT_EQ(found->size(), 2u) << host;
+    EXPECT_EQ((*found)[0].text(), "127.0.0.1:81");
+    EXPECT_EQ((*found)[1].text(), "[::1]:81");
+  }
+}
+
+TEST(ResolveTest, AnAddressIsItself) {
+  auto found = resolve({.host = "::1", .port = 81});
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ(found->front().text(), "[::1]:81");
+  // Ends like the name, but is none of its kind.
+  EXPECT_FALSE(resolve({.host = "0.notlocalhost", .port = 81}));
+}
+
 /// A session of `join` against a server that follows a script.
 class JoinTest : public ::testing::Test {
 protected:
