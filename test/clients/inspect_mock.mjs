@@ -220,7 +220,7 @@ function page(world, view, params) {
   const sort = get('sort') || natural[view];
   const sign = get('order') === 'asc' ? 1 : -1;
   if (sort)
-    rows = rows.toSorted((a, b) => sign * (a[sort] < b[sort] ? -1
+    rows = [...rows].sort((a, b) => sign * (a[sort] < b[sort] ? -1
       : a[sort] > b[sort] ? 1 : 0));
   const offset = Number(get('offset') || 0);
   const limit = Number(get('limit') || 100);

@@ -55,6 +55,7 @@ protected:
         // Nothing but the policy is to end anybody.
         flags.emplace_back("--write-timeout=10m");
         flags.emplace_back("--goodbye-timeout=10m");
+        flags.emplace_back("--drain-timeout=15m");
         flags.emplace_back("--idle-timeout=10m");
         return flags;
       }()),
@@ -202,7 +203,10 @@ TEST_P(OverflowPolicyTest, TheOthersLoseNothingAndEveryGapIsCounted) {
   for (auto i = all_members - slow_members; i < all_members; ++i)
     members.resume_reading(i);
   if (policy == "disconnect") {
-    members.run_until([&] { return members.count_code(1013) == slow_members; });
+    members.run_until([&] {
+      return members.count_code(1013) == slow_members
+             && members.count(client_state::closed) == slow_members;
+    });
     for (std::size_t i = 0, from = 0; i < slow_members; ++i)
       from = broker
                .wait_log(
