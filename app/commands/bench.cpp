@@ -12,8 +12,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/commands/bench_message.hpp"
-#include "app/commands/bench_report.hpp"
+#include "app/commands/bench/message.hpp"
+#include "app/commands/bench/report.hpp"
 #include "app/values.hpp"
 
 namespace greenroom {

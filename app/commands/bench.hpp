@@ -4,8 +4,8 @@
 #include <string>
 
 #include "actors/result.hpp"
-#include "app/commands/bench_run.hpp"
-#include "app/commands/client_args.hpp"
+#include "app/commands/bench/run.hpp"
+#include "app/commands/client/args.hpp"
 
 namespace greenroom {
 

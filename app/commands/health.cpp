@@ -19,8 +19,8 @@
 #include <sys/socket.h>
 
 #include "app/command_line.hpp"
-#include "app/commands/client_socket.hpp"
-#include "app/commands/client_url.hpp"
+#include "app/commands/client/socket.hpp"
+#include "app/commands/client/url.hpp"
 #include "app/config.hpp"
 #include "app/values.hpp"
 
@@ -176,17 +176,23 @@ net::unique_fd connect(const target& to, clock::time_point deadline) {
   if (!endpoints)
     throw std::system_error{EHOSTUNREACH, std::generic_category(),
                             endpoints.error().detail};
-  int error = EHOSTUNREACH;
+  int error = 0;
+  auto left = static_cast<int>(endpoints->size());
   for (auto& one : *endpoints) {
-    auto fd = client::start_connect(one);
-    if (!fd) {
-      error = errno;
-      continue;
-    }
-    await(fd.get(), POLLOUT, deadline);
-    error = client::connect_error(fd.get());
-    if (error == 0)
+    // One that swallows what it gets leaves the others their share of the time.
+    auto now = clock::now();
+    auto until = now + (deadline - now) / left--;
+    try {
+      auto fd = client::start_connect(one);
+      if (!fd)
+        fail(errno);
+      await(fd.get(), POLLOUT, until);
+      if (auto refused = client::connect_error(fd.get()))
+        fail(refused);
       return fd;
+    } catch (const std::system_error& x) {
+      error = client::more_telling(error, x.code().value());
+    }
   }
   fail(error);
 }

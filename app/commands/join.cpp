@@ -16,10 +16,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "app/commands/client_args.hpp"
-#include "app/commands/client_frame.hpp"
-#include "app/commands/client_handshake.hpp"
-#include "app/commands/client_socket.hpp"
+#include "app/commands/client/args.hpp"
+#include "app/commands/client/frame.hpp"
+#include "app/commands/client/handshake.hpp"
+#include "app/commands/client/socket.hpp"
 #include "app/values.hpp"
 
 namespace greenroom {
@@ -114,6 +114,7 @@ private:
   const join_streams& streams_;
   std::vector<endpoint> endpoints_;
   std::size_t next_endpoint_ = 0;
+  int connect_failure_ = 0;
   handshake shake_;
   unique_fd socket_;
   phase phase_ = phase::connecting;
@@ -283,15 +284,17 @@ void session::connect_next() {
     socket_ = start_connect(endpoints_[next_endpoint_]);
     if (socket_)
       return;
+    connect_failure_ = more_telling(connect_failure_, errno);
     ++next_endpoint_;
   }
-  over(1, fmt::format("{}: {}", what_.to.authority, words_of(errno)));
+  over(1,
+       fmt::format("{}: {}", what_.to.authority, words_of(connect_failure_)));
 }
 
 void session::on_connected() {
   if (auto error = connect_error(socket_.get())) {
+    connect_failure_ = more_telling(connect_failure_, error);
     ++next_endpoint_;
-    errno = error;
     connect_next();
     return;
   }

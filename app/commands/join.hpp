@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "app/commands/client_socket.hpp"
-#include "app/commands/client_url.hpp"
+#include "app/commands/client/socket.hpp"
+#include "app/commands/client/url.hpp"
 
 namespace greenroom {
 

@@ -15,11 +15,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "app/commands/client_args.hpp"
-#include "app/commands/top_model.hpp"
-#include "app/commands/top_paint.hpp"
-#include "app/commands/top_session.hpp"
-#include "app/commands/top_views.hpp"
+#include "app/commands/client/args.hpp"
+#include "app/commands/top/model.hpp"
+#include "app/commands/top/paint.hpp"
+#include "app/commands/top/session.hpp"
+#include "app/commands/top/views.hpp"
 #include "app/values.hpp"
 
 namespace greenroom {

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "app/commands/bench.hpp"
-#include "app/commands/bench_run.hpp"
+#include "app/commands/bench/run.hpp"
 #include "test/support/tcp.hpp"
 #include "test/support/ws_wire.hpp"
 

@@ -10,8 +10,8 @@
 
 #include <unistd.h>
 
-#include "app/commands/bench_process.hpp"
-#include "app/commands/bench_report.hpp"
+#include "app/commands/bench/process.hpp"
+#include "app/commands/bench/report.hpp"
 
 using namespace greenroom;
 using namespace greenroom::client;

@@ -1,4 +1,4 @@
-#include "app/commands/client_frame.hpp"
+#include "app/commands/client/frame.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "app/commands/bench_verifier.hpp"
+#include "app/commands/bench/verifier.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "app/commands/bench_message.hpp"
+#include "app/commands/bench/message.hpp"
 
 using namespace greenroom::client;
 

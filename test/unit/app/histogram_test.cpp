@@ -1,4 +1,4 @@
-#include "app/commands/bench_histogram.hpp"
+#include "app/commands/bench/histogram.hpp"
 
 #include <gtest/gtest.h>
 

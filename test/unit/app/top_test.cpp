@@ -17,13 +17,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/commands/client_http.hpp"
-#include "app/commands/top_keys.hpp"
-#include "app/commands/top_list.hpp"
-#include "app/commands/top_model.hpp"
-#include "app/commands/top_paint.hpp"
-#include "app/commands/top_text.hpp"
-#include "app/commands/top_views.hpp"
+#include "app/commands/client/http.hpp"
+#include "app/commands/top/keys.hpp"
+#include "app/commands/top/list.hpp"
+#include "app/commands/top/model.hpp"
+#include "app/commands/top/paint.hpp"
+#include "app/commands/top/text.hpp"
+#include "app/commands/top/views.hpp"
 #include "test/support/plain_server.hpp"
 #include "test/support/process.hpp"
 #include "test/support/terminal.hpp"
