@@ -238,6 +238,8 @@ void supervisor::answer_place(place& x) {
   auto* r = x.room.empty() || protected_name(x.room)
               ? nullptr
               : find_or_announce(x.room, why);
+  if (r != nullptr && r->lingers) // until the join comes
+    who_.begin_linger(*r, home().now());
   if (r == nullptr || r->members >= env_.supervisor_limits.spread_members)
     x.told(least_loaded());
   else

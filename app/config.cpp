@@ -277,8 +277,8 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.duration(
     "rooms-linger", to.supervisor.linger, 0ms, 24h,
     "A room on demand stays for so long when its last member has left, "
-    "with its epoch and offsets, unless its place is needed. 0: it goes "
-    "at once.");
+    "with its epoch and count of messages (which are not kept), unless its "
+    "place is needed. 0: it goes at once.");
   t.count("rooms-max", to.supervisor.rooms_max, 1, 10'000'000,
           "Rooms in all. Joining one that would be more is refused with 503.");
   t.count("rooms-per-connection", to.supervisor.rooms_per_connection_max, 1,
@@ -495,7 +495,8 @@ std::vector<option> option_table(broker_options& to, pending& later) {
   t.group("Faults and stopping");
   t.count("room-crashes-max", to.supervisor.restarts_max, 1, 1000,
           "A room that crashes so often within --crash-window is quarantined: "
-          "closed to all, until the broker starts anew.");
+          "closed to all, until an operator restarts it or the broker starts "
+          "anew.");
   t.count(
     "crashes-max", to.supervisor.crashes_max, 1, 100'000,
     "So many crashes of rooms in all within --crash-window end the broker "

@@ -204,11 +204,12 @@ TEST(RoomLimitTest, AnEmptyRoomStaysForAWhile) {
   one.close();
   one.drop();
   broker.wait_books([](auto& x) { return x.clients == 0; });
+  auto rooms = broker.books().rooms;
   if (since(begin) < 250ms) {
-    EXPECT_EQ(broker.books().rooms, 2u); // and the named one
+    EXPECT_EQ(rooms, 2u); // and the named one
   }
   broker.wait_books([](auto& x) { return x.rooms == 1; });
-  EXPECT_GE(since(begin), 290ms);
+  EXPECT_GE(since(begin), 250ms);
 }
 
 TEST(RoomLimitTest, AnEmptyRoomGivesWay) {

@@ -203,7 +203,12 @@ TEST(BurstLimitTest, ARoomWaitsForMembersAsLongAsItHasPatience) {
     return false;
   };
   EXPECT_TRUE(waits("300ms", 95ms));
-  EXPECT_TRUE(waits("60ms", 55ms));
+  bool for_a_while = false;
+  for (int i = 0; i < tries && !for_a_while; ++i) {
+    auto took = time_of_burst("60ms");
+    for_a_while = took >= 55ms && took < 95ms;
+  }
+  EXPECT_TRUE(for_a_while);
   bool at_once = false;
   for (int i = 0; i < tries && !at_once; ++i)
     at_once = time_of_burst("0ms") < 55ms;
@@ -494,7 +499,11 @@ TEST(InspectLimitTest, EventsThatWaitForAReaderOfATraceAreBounded) {
 TEST(InspectLimitTest, AQuestionIsAnsweredInTimeOr504) {
   flagged_broker broker{{"--inspect-port=0", "--inspect-timeout=300ms",
                          "--inspect-sample=100ms", "--room=second"}};
-  EXPECT_EQ(http_get(broker.inspect_port(), "/inspect/actors").status, 200);
+  wait_until(
+    [&] {
+      return http_get(broker.inspect_port(), "/inspect/actors").status == 200;
+    },
+    10s, [] { return "no answer in time"; });
   // The inspector and its listener are on the first unit; a walk needs both.
   caf::actor elsewhere;
   for (auto room : {"lobby", "second"}) {

@@ -50,7 +50,7 @@ protected:
   static broker_options options() {
     auto result = roomy_options({});
     result.supervisor.rooms_on_demand = true;
-    result.supervisor.linger = {}; // the books are compared at once
+    result.supervisor.linger = 50ms;
     // Every room has an outlet.
     result.supervisor.spread_members = 3;
     // A single end that counted as a crash would close its room for good.

@@ -443,6 +443,42 @@ TEST_F(ReaperTest, TwoKindsOfEndsOfARoomDoNotMix) {
   EXPECT_FALSE(ann->gone);
 }
 
+TEST_F(ReaperTest, WhatLingersMayBeRestartedAndStillGoes) {
+  env.supervisor_limits.linger = 5s;
+  start({});
+  auto ann = connect_talker();
+  ann->emit("join 1 new\nleave 2 new");
+  run();
+  advance(4s);
+  EXPECT_TRUE(restart("new").clean);
+  advance(4s); // it counts anew
+  EXPECT_EQ(books().rooms, 1u);
+  advance(2s);
+  EXPECT_EQ(books().rooms, 0u);
+  EXPECT_EQ(live(actor_kind::room), 0u);
+}
+
+TEST_F(ReaperTest, WhatLingersMayBeEndedWhileSomebodyComes) {
+  env.supervisor_limits.linger = 5s;
+  start({});
+  auto ann = connect_talker();
+  ann->emit("join 1 new\nleave 2 new");
+  run();
+  auto told = order(of_room("new", end_target::room));
+  ann->emit("join 3 new");
+  run();
+  ASSERT_THAT(*told, SizeIs(1));
+  EXPECT_TRUE(told->front().clean);
+  EXPECT_THAT(ann->got, Contains(::testing::StartsWith("ok join 3 new")));
+  advance(1min);
+  EXPECT_EQ(books().rooms, 1u);
+  ann->emit("leave 4 new");
+  run();
+  EXPECT_TRUE(end_room("new").clean);
+  advance(1min);
+  EXPECT_EQ(books().rooms, 0u);
+}
+
 TEST_F(ReaperTest, ARoomThatIsLeftWhileItRestartsIsOver) {
   start({});
   auto ann = connect_talker(0);

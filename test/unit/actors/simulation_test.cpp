@@ -263,6 +263,20 @@ protected:
     check_stream();
     check_receipts();
     EXPECT_EQ(books().memberships, memberships);
+    // When all have gone, so have their rooms.
+    for (auto& p : people)
+      if (!p.line->gone)
+        p.line->hang_up();
+    run();
+    advance(5s);
+    EXPECT_EQ(books().memberships, 0u);
+    for (unit_id u = 0; u < unit_count; ++u)
+      at(u).each_actor([](const actor& x) {
+        if (x.kind() == actor_kind::room) {
+          EXPECT_THAT(std::string{x.room_name()},
+                      testing::AnyOf("a", "b", "c"));
+        }
+      });
   }
 
   std::mt19937_64 random{random_seed()};
