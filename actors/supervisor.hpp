@@ -64,6 +64,20 @@ private:
   void answer_place(place& x);
   void refuse(const join_room& x, const client_entry& who, errc why);
 
+  // -- supervisor_rooms.cpp: their lives
+  void open(room_entry& x);
+  void member_left(room_entry& x);
+  void linger_if_empty(room_entry& x);
+  void close_lingering();
+  void close(room_entry& x, errc why);
+  void start_room(room_entry& x);
+  void add_outlet(const outlet_up& x);
+  bool troupe_member_down(std::uint64_t who, errc why);
+  void room_crashed(room_entry& x);
+  std::size_t replace(room_entry& x);
+  void note_crash(std::deque<steady_time>& times) const;
+  void tell_of_move(const std::string& name, const caf::actor& where);
+
   // -- supervisor_ends.cpp: what is ended on demand
   void order(order_ptr& x);
   void end_actor(order_ptr& x);
@@ -92,18 +106,7 @@ private:
   void bury(client_entry& who);
 
   room_entry* find_or_announce(const std::string& name, errc& why);
-  void open(room_entry& x);
-  void member_left(room_entry& x);
-  void linger_if_empty(room_entry& x);
-  void close_lingering();
-  void close(room_entry& x, errc why);
-  void start_room(room_entry& x);
-  void add_outlet(const outlet_up& x);
-  bool troupe_member_down(std::uint64_t who, errc why);
-  void room_crashed(room_entry& x);
-  std::size_t replace(room_entry& x);
   void inspection_crashed(std::uint64_t id);
-  void tell_of_move(const std::string& name, const caf::actor& where);
   void start_inspector();
 
   unit_id least_loaded() const noexcept;

@@ -40,11 +40,6 @@ ws_client centrifuge(const flagged_broker& broker) {
   return result;
 }
 
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-    std::chrono::steady_clock::now() - begin);
-}
-
 } // namespace
 
 // -- connections --------------------------------------------------------------------

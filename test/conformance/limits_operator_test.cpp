@@ -1,8 +1,7 @@
-// Limits of what an operator sees and orders, and of what the broker does by itself:
-// both sides of each.
+// Limits of where the broker listens, of what an operator sees and orders, and of what
+// it does by itself: both sides of each.
 
 #include "test/conformance/flags.hpp"
-#include "test/support/deflate_codec.hpp"
 #include "test/support/http_client.hpp"
 #include "test/support/line_reader.hpp"
 #include "test/support/process.hpp"
@@ -14,7 +13,6 @@
 #include <future>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -33,17 +31,11 @@ using namespace greenroom;
 using namespace greenroom::test;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-using testing::Not;
 
 namespace {
 
 const std::string actor_token = "actor-actor-actor-actor";
 const header_list may_act = {{"Authorization", "Bearer " + actor_token}};
-
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-    std::chrono::steady_clock::now() - begin);
-}
 
 /// The status of `/health`; nothing if nobody listens there.
 std::optional<int> health(const std::string& host, std::uint16_t port) {
@@ -136,194 +128,6 @@ TEST(ListeningLimitTest, RoomsAndConnectionsShareSoManyThreads) {
       c.drop();
     EXPECT_EQ(broker.finish(), exit_status{0});
   }
-}
-
-// -- what is sent -------------------------------------------------------------------
-
-// What the kernel takes does not wait in the broker.
-TEST(SendBufferLimitTest, TheKernelTakesSoMuchOfWhatWaits) {
-  constexpr int count = 12; // of 8 KiB
-  for (std::string size : {"4KiB", "256KiB"}) {
-    SCOPED_TRACE(size);
-    flagged_broker broker{{"--send-buffer=" + size}};
-    auto slow = broker.stuck_client();
-    auto ann = broker.client("/room/lobby?echo=0");
-    for (int i = 0; i < count; ++i)
-      ann.send_binary(std::string(8 * 1024, 'x'));
-    wait_until(
-      [&] { return broker.counts().deliveries.get() == count; }, 10s,
-      [&] { return fmt::format("{}", broker.counts().deliveries.get()); });
-    if (size == "256KiB") {
-      broker.wait_books([](const books& x) { return x.bytes_queued == 0; });
-    } else {
-      // Twice that, for its own books; and the peer has a little of it.
-      EXPECT_GT(broker.books().bytes_queued, 48u * 1024);
-    }
-    slow.resume_reading();
-    for (int i = 0; i < count; ++i)
-      EXPECT_EQ(slow.receive().payload.size(), 8u * 1024);
-  }
-}
-
-namespace {
-
-/// Publishes a burst, less than each member may have under way, while one of them
-/// reads nothing. @returns how long another one waits for the last of it
-std::chrono::milliseconds time_of_burst(const std::string& patience) {
-  flagged_broker broker{{"--burst-patience=" + patience,
-                         "--member-outbound-max=256KiB", "--message-max=16KiB",
-                         "--turn-bytes-max=8KiB", "--send-buffer=8KiB",
-                         "--messages-per-second=0", "--bytes-per-second=0"}};
-  auto slow = broker.stuck_client();
-  auto ann = broker.client();
-  auto bob = broker.client("/room/lobby?echo=0");
-  constexpr int count = 25;
-  std::string burst;
-  for (int i = 0; i < count; ++i)
-    burst += make_frame({.op = opcode::binary}, std::string(8 * 1024, 'x'));
-  auto begin = std::chrono::steady_clock::now();
-  bob.send_raw(burst);
-  for (int i = 0; i < count; ++i)
-    ann.receive();
-  auto result = since(begin);
-  EXPECT_TRUE(broker.log().lines("limit").empty());
-  return result;
-}
-
-} // namespace
-
-// It waits 100 ms at once at most. On a busy machine what was sent at once may be no
-// burst, and what nobody waits for takes its time: so the best of some.
-TEST(BurstLimitTest, ARoomWaitsForMembersAsLongAsItHasPatience) {
-  constexpr int tries = 20;
-  auto waits = [](const std::string& patience, auto least) {
-    for (int i = 0; i < tries; ++i)
-      if (time_of_burst(patience) >= least)
-        return true;
-    return false;
-  };
-  EXPECT_TRUE(waits("300ms", 95ms));
-  bool for_a_while = false;
-  for (int i = 0; i < tries && !for_a_while; ++i) {
-    auto took = time_of_burst("60ms");
-    for_a_while = took >= 55ms && took < 95ms;
-  }
-  EXPECT_TRUE(for_a_while);
-  bool at_once = false;
-  for (int i = 0; i < tries && !at_once; ++i)
-    at_once = time_of_burst("0ms") < 55ms;
-  EXPECT_TRUE(at_once);
-}
-
-// -- compression --------------------------------------------------------------------
-
-namespace {
-
-/// What a member that offered compression gets of a text from this broker.
-struct packed {
-  std::string agreed;
-  ws_message got;
-};
-
-packed pack(std::vector<std::string> flags, const std::string& text) {
-  flags.emplace_back("--deflate=on");
-  flagged_broker broker{std::move(flags)};
-  auto how = broker.at();
-  how.headers = {{"Sec-WebSocket-Extensions", "permessage-deflate"}};
-  auto c = ws_client::connect(how);
-  c.send_text(text);
-  return {c.response().header("Sec-WebSocket-Extensions").value_or(""),
-          c.receive()};
-}
-
-/// What has nothing in common with itself, the same each time.
-std::string noise(std::size_t size) {
-  std::mt19937 dice{2};
-  std::string result;
-  while (result.size() < size)
-    result += static_cast<char>('!' + dice() % 90);
-  return result;
-}
-
-std::string words(std::size_t size) {
-  std::mt19937 dice{1};
-  constexpr const char* each[] = {"room ", "message ", "hello ", "nobody ",
-                                  "went ", "there ",   "and ",   "came "};
-  std::string result;
-  while (result.size() < size)
-    result += each[dice() % std::size(each)];
-  result.resize(size);
-  return result;
-}
-
-} // namespace
-
-TEST(DeflateLimitTest, AHigherLevelMakesItSmaller) {
-  const auto text = words(32 * 1024);
-  auto fast = pack({"--deflate-level=1"}, text);
-  auto small = pack({"--deflate-level=9"}, text);
-  for (auto* x : {&fast, &small}) {
-    EXPECT_TRUE(x->got.compressed);
-    EXPECT_EQ(inflate_message(x->got.payload), text);
-  }
-  EXPECT_LT(small.got.payload.size(), fast.got.payload.size() * 95 / 100);
-}
-
-TEST(DeflateLimitTest, SmallerMessagesStayPlain) {
-  for (std::size_t least : {128, 500}) {
-    SCOPED_TRACE(least);
-    std::vector<std::string> flags;
-    if (least != 128) // the default
-      flags.push_back(fmt::format("--deflate-min={}", least));
-    auto text = std::string(least, 'a');
-    auto at = pack(flags, text);
-    EXPECT_TRUE(at.got.compressed);
-    EXPECT_EQ(inflate_message(at.got.payload), text);
-    text.pop_back();
-    auto below = pack(flags, text);
-    EXPECT_FALSE(below.got.compressed);
-    EXPECT_EQ(below.got.payload, text);
-  }
-}
-
-TEST(DeflateLimitTest, NothingRefersBackFurtherThanTheWindow) {
-  // To be found again by a window that holds it.
-  const auto text = noise(4096) + noise(4096);
-  auto wide = pack({}, text);
-  EXPECT_THAT(wide.agreed, Not(HasSubstr("server_max_window_bits")));
-  EXPECT_EQ(inflate_message(wide.got.payload), text);
-  auto narrow = pack({"--deflate-window=9"}, text);
-  EXPECT_THAT(narrow.agreed, HasSubstr("server_max_window_bits=9"));
-  EXPECT_EQ(inflate_message(narrow.got.payload, 9), text);
-  EXPECT_LT(wide.got.payload.size(), narrow.got.payload.size() * 2 / 3);
-}
-
-TEST(DeflateLimitTest, ClientsKeepToTheWindowTheyAreAskedFor) {
-  flagged_broker broker{{"--deflate=on", "--deflate-client-context=on",
-                         "--deflate-client-window=10"}};
-  auto how = broker.at("/room/lobby?echo=0");
-  how.headers = {
-    {"Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"}};
-  auto listener = broker.client();
-  const auto text = noise(4096);
-  for (int bits : {10, 15}) {
-    SCOPED_TRACE(bits);
-    auto c = ws_client::connect(how);
-    EXPECT_THAT(c.response().header("Sec-WebSocket-Extensions").value_or(""),
-                HasSubstr("client_max_window_bits=10"));
-    message_deflater deflate{bits, true};
-    c.send_frame({.op = opcode::text, .rsv = 4}, deflate(text));
-    EXPECT_EQ(listener.receive_text(), text);
-    // A wider window finds it in the message before.
-    c.send_frame({.op = opcode::text, .rsv = 4}, deflate(text));
-    if (bits == 10) {
-      EXPECT_EQ(listener.receive_text(), text);
-      EXPECT_TRUE(c.messages_until_pong().empty());
-    } else {
-      EXPECT_EQ(c.expect_close().code, 1007);
-    }
-  }
-  expect_nothing_came(listener);
 }
 
 // -- orders -------------------------------------------------------------------------

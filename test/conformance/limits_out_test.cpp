@@ -46,11 +46,6 @@ std::vector<std::string> narrow(std::vector<std::string> more) {
   return result;
 }
 
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-    std::chrono::steady_clock::now() - begin);
-}
-
 } // namespace
 
 // -- what waits for a member --------------------------------------------------------

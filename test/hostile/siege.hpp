@@ -21,7 +21,6 @@ protected:
   static broker_options besieged() {
     auto result = roomy_options();
     result.supervisor.rooms_on_demand = true;
-    result.supervisor.linger = {}; // the books are compared at once
     result.session.goodbye_timeout = std::chrono::milliseconds{500};
     return result;
   }

@@ -34,7 +34,6 @@ namespace {
 broker_options options_of_test() {
   auto options = roomy_options();
   options.supervisor.rooms_on_demand = true;
-  options.supervisor.linger = {};        // the books are compared at once
   options.supervisor.spread_members = 8; // outlets take part
   return options;
 }

@@ -112,7 +112,6 @@ TEST(ChurnTest, NothingIsLeftOfThousandsThatCameAndWent) {
   auto seed = test_seed();
   auto options = roomy_options();
   options.supervisor.rooms_on_demand = true;
-  options.supervisor.linger = {}; // the books are compared at once
   options.supervisor.spread_members = 2;
   test_broker broker{options};
   auto witness =

@@ -35,7 +35,6 @@ protected:
   static broker_options options() {
     auto result = roomy_options();
     result.supervisor.rooms_on_demand = true;
-    result.supervisor.linger = {}; // the books are compared at once
     // Every room has an outlet, so the lobby's crash takes one with it.
     result.supervisor.spread_members = 3;
     return result;

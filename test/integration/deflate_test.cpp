@@ -70,7 +70,6 @@ broker_options deflating() {
   options.rooms.front().options.compressed = true;
   options.room_defaults.compressed = true;
   options.supervisor.rooms_on_demand = true;
-  options.supervisor.linger = {};        // the books are compared at once
   options.supervisor.spread_members = 4; // outlets take part
   return options;
 }
@@ -229,7 +228,6 @@ TEST(DeflateTest, RoomsCompressOnlyWhereTheySaySo) {
   for (auto by_default : {false, true}) {
     auto options = roomy_options({"loud", "quiet", "same"});
     options.supervisor.rooms_on_demand = true;
-    options.supervisor.linger = {}; // the books are compared at once
     options.room_defaults.compressed = by_default;
     options.rooms[0].options.compressed = true;
     options.rooms[1].options.compressed = false;

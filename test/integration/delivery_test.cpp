@@ -35,7 +35,6 @@ protected:
   static void run(std::size_t spread_members, const sizes& what) {
     auto options = roomy_options({});
     options.supervisor.rooms_on_demand = true;
-    options.supervisor.linger = {}; // the books are compared at once
     options.supervisor.spread_members = spread_members;
     test_broker broker{options};
     // The first WebSocket of a process brings Asio's reactor, with descriptors of

@@ -29,11 +29,6 @@ std::vector<std::string> flags(std::vector<std::string> more = {}) {
   return result;
 }
 
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-    std::chrono::steady_clock::now() - begin);
-}
-
 /// A thousand members in rooms of many sizes, all of them talking.
 class crowd {
 public:

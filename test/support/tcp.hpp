@@ -16,6 +16,13 @@ struct timeout_error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// How long ago that was.
+inline std::chrono::milliseconds since(
+  std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+    std::chrono::steady_clock::now() - begin);
+}
+
 /// A point in time by which something has to have happened.
 class deadline {
 public:
